@@ -1,0 +1,157 @@
+"""Figures in one style: colour-blind-safe, labelled, with alt text."""
+
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from PIL import Image
+
+# Okabe and Ito 2008, safe for the common kinds of colour blindness
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#F0E442", "#000000")
+
+
+def show(figure, name, alt):
+    """Show a figure with alt text; with `COURSE_FIGURES` set, also save it there as a PNG.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Closed afterwards.
+    name : str
+        File name without ending, such as "04_history".
+    alt : str
+        One full sentence that says what the figure shows, for those who cannot see it.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80, bbox_inches="tight")
+    plt.close(figure)
+    if folder := os.environ.get("COURSE_FIGURES"):
+        Path(folder, f"{name}.png").write_bytes(buffer.getvalue())
+    picture = {"image/png": buffer.getvalue(), "text/plain": f"{name}: {alt}"}
+    display(picture, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+def grid(images, titles, columns=4, width=8):
+    """Draw images side by side.
+
+    Parameters
+    ----------
+    images : sequence
+        Arrays [H, W], [H, W, 1] or [H, W, 3] in 0..255, or paths of image files.
+    titles : sequence of str
+        One an image.
+    columns : int
+        Images in a row.
+    width : float
+        Of the figure, in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        For `show`.
+    """
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, 1.12 * width / columns * rows))
+    for axis in np.ravel(axes):
+        axis.axis("off")
+    for axis, image, title in zip(np.ravel(axes), images, titles, strict=False):
+        if isinstance(image, str | Path):
+            with Image.open(image) as file:
+                image = np.asarray(file)
+        axis.imshow(np.squeeze(image).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
+        axis.set_title(title, fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def bars(parts, title, xlabel="label", column="label"):
+    """Draw how many images each part has of each label.
+
+    Parameters
+    ----------
+    parts : dict of str to DataFrame
+        Such as {"train": train, "validation": validation}.
+    title, xlabel : str
+        Above and below the figure.
+    column : str
+        The column counted.
+    """
+    figure, axis = plt.subplots(figsize=(6, 3))
+    names = sorted(set().union(*(part[column] for part in parts.values())))
+    width = 0.8 / len(parts)
+    for k, (part, rows) in enumerate(parts.items()):
+        counts = [int((rows[column] == name).sum()) for name in names]
+        places = np.arange(len(names)) + (k - (len(parts) - 1) / 2) * width
+        drawn = axis.bar(places, counts, width, color=COLOURS[k], label=part)
+        axis.bar_label(drawn, fontsize=8)
+    axis.set(title=title, xlabel=xlabel, ylabel="images", xticks=range(len(names)))
+    axis.set_xticklabels(names)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    return figure
+
+
+def history(runs, metrics=("loss", "auc")):
+    """Draw how each metric went over the epochs, on train and on validation.
+
+    Parameters
+    ----------
+    runs : dict of str to dict
+        A name to the `history` of Keras's `fit`.
+    metrics : tuple of str
+        One panel each.
+    """
+    figure, axes = plt.subplots(1, len(metrics), figsize=(4.4 * len(metrics), 3.2))
+    for axis, metric in zip(np.ravel(axes), metrics, strict=True):
+        for k, (name, logs) in enumerate(runs.items()):
+            steps = range(1, len(logs[metric]) + 1)
+            axis.plot(steps, logs[metric], ":", color=COLOURS[k], label=f"{name}, train")
+            axis.plot(steps, logs[f"val_{metric}"], color=COLOURS[k], label=f"{name}, validation")
+        label = metric.upper() if metric == "auc" else metric
+        axis.set(title=label, xlabel="epoch", ylabel=label)
+        axis.spines[["top", "right"]].set_visible(False)
+    np.ravel(axes)[0].legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def intervals(rows, title):
+    """Draw AUCs with their intervals, one line a method, and chance as a dashed line.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With columns method, AUC, low and high.
+    title : str
+        Above the figure.
+    """
+    figure, axis = plt.subplots(figsize=(6.5, 0.4 * len(rows) + 1.2))
+    places = range(len(rows))[::-1]
+    errors = [rows["AUC"] - rows["low"], rows["high"] - rows["AUC"]]
+    axis.errorbar(rows["AUC"], places, xerr=errors, fmt="o", color=BLUE, capsize=3)
+    axis.axvline(0.5, linestyle="--", color=GREY)
+    axis.set(title=title, xlabel="AUC, with 95% interval by patient", yticks=places)
+    axis.set_yticklabels(rows["method"])
+    axis.set_xlim(min(0.4, rows["low"].min() - 0.02), 1.02)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def diagram(model, name):
+    """Show a network's layers and shapes; needs Graphviz, and says so where it is missing."""
+    if not shutil.which("dot"):
+        print("To draw the network, install Graphviz (Colab has it): https://graphviz.org")
+        return
+    import keras  # only here, so that lessons without a network need no TensorFlow
+
+    file = Path(tempfile.mkdtemp()) / f"{name}.png"
+    keras.utils.plot_model(model, file, show_shapes=True, dpi=60)
+    alt = f"The layers of {model.name} from top to bottom, each with its output shape."
+    picture = {"image/png": file.read_bytes(), "text/plain": f"{name}: {alt}"}
+    display(picture, raw=True, metadata={"image/png": {"alt": alt}})

@@ -1,0 +1,124 @@
+"""Where a lesson runs, what it may use, and the checks under every number it states."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SEED = 42
+
+
+def setup():
+    """Print one line: where this runs, its GPU, Keras, and where the images come from."""
+    where = "Colab" if in_colab() else "this computer"
+    keras = importlib.metadata.version("keras")
+    images = Path(source()).name  # of an archive the name only, not where it lies
+    print(f"Running on {where} · GPU: {gpu() or 'none'} · Keras {keras} · images: {images}")
+    if in_colab() and not gpu():
+        print("No GPU here: Runtime > Change runtime type > T4 GPU makes training 10 times faster.")
+
+
+@contextlib.contextmanager
+def quiet():
+    """Silence what C++ libraries write to the error stream; Python's errors still get through."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def in_colab():
+    """Tell whether this is a Colab runtime."""
+    return "google.colab" in sys.modules
+
+
+def gpu():
+    """Return what kind of GPU the machine has, without importing TensorFlow, or None."""
+    return "NVIDIA" if shutil.which("nvidia-smi") else None
+
+
+def data_root():
+    """Return the folder where archives and images live, `COURSE_DATA` or the course's data/."""
+    return Path(os.environ.get("COURSE_DATA", ROOT / "data"))
+
+
+def source():
+    """Return `COURSE_SOURCE`: "auto", "sample", "kaggle" or the path of a zip archive.
+
+    Raises
+    ------
+    ValueError
+        When it is none of these.
+    """
+    wanted = os.environ.get("COURSE_SOURCE", "auto") or "auto"
+    if wanted in ("auto", "sample", "kaggle"):
+        return wanted
+    if wanted.endswith(".zip") and Path(wanted).is_file():
+        return str(Path(wanted).resolve())
+    raise ValueError(
+        f"COURSE_SOURCE is '{wanted}': use auto, sample, kaggle, or the path of an existing .zip."
+    )
+
+
+def expect(name, value, *, at_least=None, at_most=None, equals=None):
+    """Check a result that the lesson's prose relies on, print it, and record it.
+
+    Results that vary with the machine get a range; counts and other exact ones `equals`.
+
+    Parameters
+    ----------
+    name : str
+        ``model.figure``, such as "smallnet.test_auc": the name in build/course.json.
+    value : float or int
+        What was measured.
+    at_least, at_most : float, optional
+        The range, ends included.
+    equals : float or int, optional
+        The exact value.
+
+    Raises
+    ------
+    AssertionError
+        When the value is outside, with a sentence that names both.
+    """
+    value = value.item() if hasattr(value, "item") else value
+    if equals is not None:
+        wanted, good = f"exactly {_number(equals)}", value == equals
+    else:
+        bounds = {"at least": at_least, "at most": at_most}
+        wanted = " and ".join(f"{k} {_number(v)}" for k, v in bounds.items() if v is not None)
+        good = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+    if not wanted:
+        raise TypeError(f"expect('{name}') needs at_least, at_most or equals; else use record.")
+    if not good:
+        raise AssertionError(f"{name} is {_number(value)}, but the lesson expects {wanted}.")
+    _keep(name, value)
+    print(f"{name} = {_number(value)} ({wanted})")
+
+
+def record(name, value):
+    """Print and record a result that has no bounds, such as seconds."""
+    value = value.item() if hasattr(value, "item") else value
+    _keep(name, value)
+    print(f"{name} = {_number(value)} (recorded)")
+
+
+def _number(value):
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _keep(name, value):
+    if path := os.environ.get("COURSE_METRICS"):
+        with open(path, "a") as file:
+            file.write(json.dumps({name: value}) + "\n")

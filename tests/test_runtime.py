@@ -1,0 +1,80 @@
+"""The ground floor: light imports, checks that can fail, sources that are understood."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from helpers import runtime
+
+
+def test_lessons_1_and_2_start_without_tensorflow():
+    code = (
+        "import sys, helpers\n"
+        "from helpers import datasets, download, evaluation, plots, runtime, splits\n"
+        "print(sorted({'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_tensorflow_loads_without_a_word():
+    code = "from helpers import models; print(models.keras.backend.backend())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("tensorflow", "")
+
+
+def test_expect_prints_and_records(capsys, tmp_path, monkeypatch):
+    file = tmp_path / "metrics.jsonl"
+    monkeypatch.setenv("COURSE_METRICS", str(file))
+    runtime.expect("net.auc", 0.9312, at_least=0.9)
+    runtime.expect("net.images", 1234, equals=1234)
+    runtime.expect("net.gap", -0.5, at_least=-1, at_most=0)
+    runtime.record("net.seconds", 12.5)
+    assert capsys.readouterr().out.splitlines() == [
+        "net.auc = 0.931 (at least 0.9)",
+        "net.images = 1,234 (exactly 1,234)",
+        "net.gap = -0.5 (at least -1 and at most 0)",
+        "net.seconds = 12.5 (recorded)",
+    ]
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert lines[0] == {"net.auc": 0.9312}
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    "value, bounds", [(0.89, {"at_least": 0.9}), (2, {"at_most": 1}), (3, {"equals": 4})]
+)
+def test_expect_stops_a_lesson(value, bounds, capsys):
+    with pytest.raises(AssertionError, match="net.figure is .* but the lesson expects"):
+        runtime.expect("net.figure", value, **bounds)
+    with pytest.raises(AssertionError):
+        runtime.expect("net.figure", float("nan"), **bounds)
+
+
+def test_expect_needs_a_bound():
+    with pytest.raises(TypeError, match="needs at_least"):
+        runtime.expect("net.auc", 0.9)
+
+
+def test_source(monkeypatch, tmp_path):
+    archive = tmp_path / "a.zip"
+    archive.touch()
+    for wanted in ("auto", "sample", "kaggle", str(archive)):
+        monkeypatch.setenv("COURSE_SOURCE", wanted)
+        assert runtime.source() == wanted
+    for wrong in ("smaple", str(tmp_path / "missing.zip"), str(tmp_path)):
+        monkeypatch.setenv("COURSE_SOURCE", wrong)
+        with pytest.raises(ValueError, match="use auto, sample, kaggle, or the path"):
+            runtime.source()
+    monkeypatch.setenv("COURSE_SOURCE", "")
+    assert runtime.source() == "auto"
+
+
+def test_setup_prints_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(runtime, "gpu", lambda: None)
+    runtime.setup()
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert "GPU: none" in out and "images: sample" in out
