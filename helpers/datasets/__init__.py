@@ -1,0 +1,179 @@
+"""The data sets of the course: from an archive to a table of images.
+
+All that differs between data sets is in `registry` and `layouts`. A table has one image a row:
+path, label, group (the patient) and split (the archive's own folder).
+"""
+
+import functools
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from helpers import download, runtime
+from helpers.datasets.registry import REGISTRY
+from helpers.phantoms import archives
+
+
+def archive(name, source=None):
+    """Bring a data set's archive to disk, once: draw it, download it, or find it.
+
+    Parameters
+    ----------
+    name : str
+        A name in REGISTRY.
+    source : str, optional
+        "sample", "kaggle", the path of a zip archive, or "auto": a real archive already in data/;
+        else, in Colab, Kaggle, and if that fails the sample; else the sample. `COURSE_SOURCE`
+        when None.
+
+    Returns
+    -------
+    pathlib.Path
+        The zip archive.
+
+    Raises
+    ------
+    helpers.download.DownloadError
+        With one sentence that says what is wrong and what to do.
+    """
+    if name not in REGISTRY:
+        raise ValueError(f"There is no data set '{name}': choose one of {', '.join(REGISTRY)}.")
+    source, home = source or runtime.source(), runtime.data_root()
+    entry, archives_home = REGISTRY[name], home / "archives"
+    if source == "auto":
+        real = [path for path in sorted(home.glob("*.zip")) if _holds(path, entry)]
+        if real:
+            return real[0]
+        if not (runtime.in_colab() or (home / name / "kaggle").is_dir()):
+            return _sample(name)
+        try:
+            return archive(name, "kaggle")
+        except download.DownloadError as error:
+            print(f"{error}\nGoing on with the drawn sample.")
+            return _sample(name)
+    if source == "sample":
+        return _sample(name)
+    if source == "kaggle":
+        download.credentials()
+        return download.kaggle_archive(entry.slug, archives_home, competition=entry.competition)
+    if _holds(Path(source), entry):
+        return Path(source)
+    print(f"{Path(source).name} does not hold {name}: going on with the drawn sample.")
+    return _sample(name)
+
+
+@functools.cache
+def fetch(name, source=None):
+    """Bring a data set to disk, unpacked and checked, once, and return its folder.
+
+    Parameters
+    ----------
+    name, source : str
+        As for `archive`.
+
+    Returns
+    -------
+    pathlib.Path
+        data/<name>/<archive>.
+
+    Raises
+    ------
+    helpers.download.DownloadError
+        With one sentence that says what is wrong and what to do.
+    """
+    kaggle = runtime.data_root() / name / "kaggle"
+    if kaggle.is_dir() and (source or runtime.source()) in ("auto", "kaggle"):
+        return kaggle  # its archive may have been deleted since, to save room
+    packed = archive(name, source)
+    if packed.name == f"{name}-sample.zip":
+        download.unpack(_masks_archive(name), runtime.data_root() / name / "sample-masks")
+        return download.unpack(packed, runtime.data_root() / name / "sample")
+    own = packed.parent != runtime.data_root() / "archives"
+    folder = runtime.data_root() / name / (packed.stem if own else "kaggle")
+    return download.unpack(packed, folder, check=functools.partial(_compare, name))
+
+
+def table(name, folder=None):
+    """List a data set's images.
+
+    Parameters
+    ----------
+    name : str
+        A name in REGISTRY.
+    folder : pathlib.Path, optional
+        Where it is unpacked; fetched first when None.
+
+    Returns
+    -------
+    DataFrame
+        path, label, group (the patient), split (train, val or test, the archive's own), sorted by
+        path; for vietai_retina and rfmid one 0/1 column a disease as well.
+    """
+    folder = Path(folder or fetch(name))
+    rows = REGISTRY[name].read(folder)
+    if rows.empty:
+        raise ValueError(
+            f"There are no images of {name} in {folder.name}: unpack the archive again."
+        )
+    return rows.sort_values("path", ignore_index=True)
+
+
+def is_sample(rows):
+    """Tell whether a table's images are drawn ones."""
+    return "sample" in Path(rows["path"].iloc[0]).parts
+
+
+def masks(rows, mask):
+    """Read one mask of each drawn image: "lesion", "lungs", "marker", or a retinal disease.
+
+    Returns
+    -------
+    list of ndarray of bool
+        Each [H, W], as large as its image.
+    """
+    parts = Path(rows["path"].iloc[0]).parts
+    root = parts.index("sample")
+    bit = archives.mask_names(parts[root - 1]).index(mask)
+    files = [
+        Path(*Path(p).parts[:root], "sample-masks", *Path(p).parts[root + 1 :])
+        for p in rows["path"]
+    ]
+    return [(np.asarray(Image.open(f"{file}.png")) >> bit) & 1 == 1 for file in files]
+
+
+def counts(rows, entry):
+    """Return images per (split, label), the form of `Dataset.counts`."""
+    if entry.multilabel:
+        rows = rows.assign(label="all")
+    return rows.groupby(["split", "label"]).size().to_dict()
+
+
+def _sample(name):
+    path = runtime.data_root() / "archives" / f"{name}-sample.zip"
+    if not (path.is_file() and _masks_archive(name).is_file()):
+        print(f"{name}: drawing the sample, once ...")
+        archives.write(name, path.parent)
+    return path
+
+
+def _masks_archive(name):
+    return runtime.data_root() / "archives" / f"{name}-sample-masks.zip"
+
+
+def _compare(name, folder):
+    entry = REGISTRY[name]
+    came = {k: n for k, n in counts(table(name, folder), entry).items() if k in entry.counts}
+    for note in download.check_counts(came, entry.counts, name):
+        print(note)
+
+
+def _holds(archive, entry):
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return any(member.startswith(entry.sign) for member in opened.namelist())
+    except zipfile.BadZipFile as error:
+        raise download.DownloadError(
+            f"{archive.name} is not a whole zip archive: download it again."
+        ) from error

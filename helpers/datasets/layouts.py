@@ -1,0 +1,116 @@
+"""How each archive's folders and files become a table: path, label, group, split."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+from imutils import paths
+
+RETINA_LABELS = (
+    "opacity",
+    "diabetic retinopathy",
+    "glaucoma",
+    "macular edema",
+    "macular degeneration",
+    "retinal vascular occlusion",
+    "normal",
+)
+
+
+def _images(folder):
+    """List the images below a folder, without junk: hidden files and Mac resource forks."""
+    # below the folder only: it may itself lie in a hidden one, such as ~/.cache
+    found = [Path(path) for path in paths.list_images(str(folder))]
+    inside = [path.relative_to(folder).as_posix() for path in found]
+    junk = re.compile(r"(^|/)(\.|__MACOSX)")
+    return [path for path, name in zip(found, inside, strict=True) if not junk.search(name)]
+
+
+def _frame(found, label, group, split):
+    rows = [(str(path), label(path), group(path), split(path)) for path in found]
+    return pd.DataFrame(rows, columns=["path", "label", "group", "split"])
+
+
+def chest_patient(name):
+    """Return the patient in a chest X-ray's file name: prefix, number and etiology.
+
+    person12_bacteria_47 is patient person12_bacteria; IM-0115-0001 and IM-0115-0001-0002 are
+    patient IM-0115. A name of another shape is a patient of its own.
+    """
+    stem = Path(name).stem
+    if pneumonia := re.match(r"(person\d+_(?:bacteria|virus))_", stem):
+        return pneumonia[1]
+    normal = re.match(r"((?:NORMAL2-)?IM-\d+)-", stem)
+    return normal[1] if normal else stem
+
+
+def chest_kind(name):
+    """Return "bacterial", "viral" or "normal" from a chest X-ray's file name."""
+    cause = re.match(r"person\d+_(bacteria|virus)_", Path(name).stem)
+    return {"bacteria": "bacterial", "virus": "viral"}[cause[1]] if cause else "normal"
+
+
+def read_chest_xray(folder):
+    """List chest_xray: folders train, val and test, each with NORMAL and PNEUMONIA."""
+    found = [p for p in _images(folder) if p.parts[-3] in ("train", "val", "test")]
+    patient, label = lambda p: chest_patient(p.name), lambda p: p.parent.name
+    return _frame(found, label, patient, lambda p: p.parts[-3])
+
+
+def read_covid(folder):
+    """List covid_radiography, in either release, without its lung masks."""
+    # the first release spelled the folders otherwise and had no lung masks beside the images
+    names = {"covid-19": "COVID", "covid": "COVID", "normal": "Normal"}
+    names |= {"lung_opacity": "Lung_Opacity", "viral pneumonia": "Viral Pneumonia"}
+    found = [p for p in _images(folder) if "masks" not in p.parts]
+    found = [p for p in found if _class_folder(p).lower() in names]
+    return _frame(found, lambda p: names[_class_folder(p).lower()], str, lambda p: "train")
+
+
+def _class_folder(path):
+    return path.parts[-3] if path.parent.name == "images" else path.parent.name
+
+
+def read_oct(folder):
+    """List oct2017; the patient is the number in CLASS-patient-n.jpeg."""
+    found = [p for p in _images(folder) if p.parts[-3] in ("train", "val", "test")]
+    patient = lambda p: "-".join(p.stem.split("-")[:2])  # noqa: E731 -- CLASS-patient-n
+    return _frame(found, lambda p: p.parent.name, patient, lambda p: p.parts[-3])
+
+
+def read_rfmid(folder):
+    """List rfmid from its CSV files; the patient is unknown, every image stands alone."""
+    parts = []
+    for split, csv, images in (
+        ("train", "Training", "Training"),
+        ("val", "Validation", "Validation"),
+        ("test", "Testing", "Test"),
+    ):
+        for file in sorted(folder.rglob(f"RFMiD_{csv}_Labels.csv")):
+            labels = pd.read_csv(file, encoding="utf-8-sig")  # it begins with a byte-order mark
+            labels["path"] = [str(file.parent / images / f"{n}.png") for n in labels["ID"]]
+            labels["label"] = labels["Disease_Risk"].map({0: "normal", 1: "abnormal"})
+            parts.append(labels.assign(group=labels["path"], split=split))
+    return _existing(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame()
+
+
+def read_vietai(folder):
+    """List vietai_retina, labels joined by +, and its unlabelled images; patient unknown."""
+    labels = pd.read_csv(folder / "train.csv", encoding="utf-8-sig")
+    labels["path"] = [str(folder / "train" / "train" / name) for name in labels["filename"]]
+    has = labels[list(RETINA_LABELS)].to_numpy() == 1
+    labels["label"] = [
+        "+".join(n for n, h in zip(RETINA_LABELS, row, strict=True) if h) for row in has
+    ]
+    labels["split"] = "train"
+    others = [{"path": str(p), "split": "unlabelled"} for p in _images(folder / "test")]
+    rows = pd.concat([labels, pd.DataFrame(others)], ignore_index=True)
+    return _existing(rows.assign(group=rows["path"]))
+
+
+def _existing(rows):
+    there = rows["path"].map(lambda path: Path(path).is_file())
+    if not there.all():
+        first = Path(rows["path"][~there].iloc[0]).name
+        print(f"{(~there).sum()} images named in the table are missing, {first} first: left out.")
+    return rows[there]

@@ -1,0 +1,132 @@
+"""Split a table of images so that no patient, and no file, is in two sets."""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
+from helpers.runtime import SEED
+
+
+def random_split(table, share=0.2, seed=SEED):
+    """Split images at random, as the textbook chapter did: patients end up on both sides.
+
+    Returns
+    -------
+    tuple of DataFrame
+        The larger part, and `share` of the images, each with its index renewed.
+    """
+    parts = train_test_split(table, test_size=share, random_state=seed, stratify=table["label"])
+    return tuple(part.reset_index(drop=True) for part in parts)
+
+
+def by_patient(table, share=0.2, seed=SEED):
+    """Split by patient: all images of one patient, and all copies of one file, stay together.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns path, label and group (the patient).
+    share : float
+        Wanted share of images in the second part; 1 / share is rounded to a whole number.
+        Labels keep about the same share in both parts.
+    seed : int
+        Another seed chooses other patients.
+
+    Returns
+    -------
+    tuple of DataFrame
+        The larger part, and about `share` of the images.
+
+    Raises
+    ------
+    ValueError
+        When `share` is outside 0..0.5 or there are too few patients.
+    """
+    if not 0 < share <= 0.5:
+        raise ValueError(f"share is {share}: choose a share of images above 0 and up to 0.5.")
+    folds, groups = round(1 / share), with_copies(table)
+    if groups.nunique() < folds:
+        raise ValueError(
+            f"{groups.nunique()} patients are too few to set {share:.0%} of the images apart."
+        )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    first, second = next(splitter.split(table, table["label"], groups))
+    return table.iloc[first].reset_index(drop=True), table.iloc[second].reset_index(drop=True)
+
+
+def course_split(table, share=0.2, seed=SEED):
+    """Make the split of all lessons: the archive's own test folder, and validation by patient.
+
+    Returns
+    -------
+    tuple of DataFrame
+        train and validation (taken by patient from the archive's train and val), and test.
+
+    Raises
+    ------
+    ValueError
+        When a patient or a file would be in two of them.
+    """
+    test = table[table["split"] == "test"].reset_index(drop=True)
+    train, validation = by_patient(table[table["split"].isin(["train", "val"])], share, seed)
+    check_apart(train, validation, test)
+    return train, validation, test
+
+
+def share_leaked(train, validation):
+    """Return the share of validation images whose patient is also in train, 0..1."""
+    return float(validation["group"].isin(set(train["group"])).mean())
+
+
+def check_apart(*parts):
+    """Check that no two parts share a patient or a byte-identical file.
+
+    Raises
+    ------
+    ValueError
+        With the names of some that are shared.
+    """
+    joined = pd.concat(parts, keys=range(len(parts)), names=["part", None]).reset_index("part")
+    for what, column in (("patient", joined["group"]), ("file", content(joined))):
+        shared = joined.groupby(column.to_numpy())["part"].nunique()
+        shared = shared[shared > 1].index.tolist()
+        if shared:
+            raise ValueError(
+                f"{len(shared)} {what}s are in two sets ({', '.join(map(str, shared[:3]))}): "
+                "split again with splits.by_patient."
+            )
+
+
+def content(table):
+    """Return a short hash of every file's bytes; only files of equal size are read.
+
+    Returns
+    -------
+    Series of str
+        Equal for byte-identical files; the path itself where no other file has the same size.
+    """
+    sizes = table["path"].map(lambda path: Path(path).stat().st_size)
+    shared = sizes.duplicated(keep=False)
+    keys = [_digest(p) if s else p for p, s in zip(table["path"], shared, strict=True)]
+    return pd.Series(keys, table.index)
+
+
+def with_copies(table):
+    """Return the patient of every image, patients that share an identical file merged."""
+    files, parent = content(table), {}
+
+    def root(group):
+        while parent.setdefault(group, group) != group:
+            group = parent[group]
+        return group
+
+    for _, groups in table.groupby(files.to_numpy())["group"]:
+        for group in groups.unique()[1:]:
+            parent[root(group)] = root(groups.iloc[0])
+    return table["group"].map(root)
+
+
+def _digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

@@ -1,0 +1,221 @@
+"""Archives in the layouts of FACTS become tables: right labels, patients and splits."""
+
+import io
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from helpers import datasets, download, runtime
+from helpers.datasets import layouts
+
+
+def picture(kind="JPEG"):
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def unpacked(folder, names, texts=None):
+    for n, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture() + bytes([n % 250]))
+    for name, text in (texts or {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A data folder of one's own, and fetch without a memory."""
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
+    datasets.fetch.cache_clear()
+    yield tmp_path / "data"
+    datasets.fetch.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "name, patient, kind",
+    [
+        ("person12_bacteria_47.jpeg", "person12_bacteria", "bacterial"),
+        ("person12_virus_3.jpeg", "person12_virus", "viral"),
+        ("person88_virus_1_2.jpeg", "person88_virus", "viral"),
+        ("IM-0115-0001.jpeg", "IM-0115", "normal"),
+        ("IM-0115-0001-0002.jpeg", "IM-0115", "normal"),
+        ("NORMAL2-IM-0115-0001.jpeg", "NORMAL2-IM-0115", "normal"),
+        ("NORMAL2-IM-0115-0001-0001.jpeg", "NORMAL2-IM-0115", "normal"),
+        ("mine.jpeg", "mine", "normal"),
+    ],
+)
+def test_chest_patient(name, patient, kind):
+    assert layouts.chest_patient(name) == patient
+    assert layouts.chest_kind(name) == kind
+
+
+def test_chest_xray(tmp_path):
+    names = ["train/NORMAL/IM-0001-0001.jpeg", "val/PNEUMONIA/person1_virus_2.jpeg"]
+    names += ["test/PNEUMONIA/person1_bacteria_1.jpeg", "__MACOSX/train/NORMAL/._IM.jpeg"]
+    home = unpacked(tmp_path / ".cache", [f"chest_xray/{name}" for name in names])
+    table = datasets.table("chest_xray", home)
+    assert table["label"].tolist() == ["PNEUMONIA", "NORMAL", "PNEUMONIA"]
+    assert table["split"].tolist() == ["test", "train", "val"]
+    assert table["group"].tolist() == ["person1_bacteria", "IM-0001", "person1_virus"]
+
+
+@pytest.mark.parametrize("release", ["now", "first"])
+def test_covid_radiography(tmp_path, release):
+    if release == "now":
+        top, inner = "COVID-19_Radiography_Dataset", "images/"
+        names = ["COVID/images/COVID-1.png", "Lung_Opacity/images/Lung_Opacity-1.png"]
+        names += ["COVID/masks/COVID-1.png"]
+    else:
+        top, inner, names = "COVID-19 Radiography Database", "", ["COVID-19/COVID-19 (1).png"]
+    names += [f"{c}/{inner}{c}-1.png" for c in ("Normal" if inner else "NORMAL", "Viral Pneumonia")]
+    table = datasets.table("covid_radiography", unpacked(tmp_path, [f"{top}/{n}" for n in names]))
+    found = sorted(table["label"])
+    wanted = ["COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"]
+    assert found == (wanted if inner else [w for w in wanted if w != "Lung_Opacity"])
+    assert not table["path"].str.contains("masks").any()
+
+
+def test_oct2017(tmp_path):
+    names = ["train/CNV/CNV-1016042-1.jpeg", "train/CNV/CNV-1016042-2.jpeg"]
+    unpacked(tmp_path, [f"OCT2017/{n}" for n in [*names, "test/NORMAL/NORMAL-7-1.jpeg"]])
+    table = datasets.table("oct2017", tmp_path)
+    assert table["group"].tolist() == ["NORMAL-7", "CNV-1016042", "CNV-1016042"]
+    assert table["split"].tolist() == ["test", "train", "train"]
+
+
+def test_rfmid_begins_with_a_byte_order_mark(tmp_path):
+    top = "Training_Set/Training_Set"
+    text = "\ufeffID,Disease_Risk,DR,ARMD\n1,1,1,0\n2,0,0,0\n3,1,0,1\n"
+    unpacked(
+        tmp_path,
+        [f"{top}/Training/{n}.png" for n in (1, 2, 3)],
+        {f"{top}/RFMiD_Training_Labels.csv": text},
+    )
+    table = datasets.table("rfmid", tmp_path)
+    assert table["label"].tolist() == ["abnormal", "normal", "abnormal"]
+    assert table["ID"].tolist() == [1, 2, 3] and table["DR"].tolist() == [1, 0, 0]
+
+
+def test_rfmid_missing_images_are_left_out_and_said(tmp_path, capsys):
+    top = "Training_Set/Training_Set"
+    text = {f"{top}/RFMiD_Training_Labels.csv": "ID,Disease_Risk\n1,1\n2,0\n"}
+    table = datasets.table("rfmid", unpacked(tmp_path, [f"{top}/Training/1.png"], text))
+    assert len(table) == 1
+    assert "1 images named in the table are missing, 2.png first" in capsys.readouterr().out
+
+
+def test_vietai_has_several_labels_and_unlabelled_images(tmp_path):
+    header = ",".join(["filename", *layouts.RETINA_LABELS])
+    text = {"train.csv": f"{header}\na.jpg,0,1,1,0,0,0,0\nb.jpg,0,0,0,0,0,0,1\n"}
+    names = ["train/train/a.jpg", "train/train/b.jpg", "test/test/c.jpg"]
+    table = datasets.table("vietai_retina", unpacked(tmp_path, names, text)).set_index("split")
+    assert table.loc["train", "label"].tolist() == ["diabetic retinopathy+glaucoma", "normal"]
+    assert table.loc["train", "glaucoma"].tolist() == [1, 0]
+    assert table.loc["unlabelled", "path"].endswith("c.jpg")
+
+
+def chest_archive(path, classes=("NORMAL", "PNEUMONIA")):
+    with zipfile.ZipFile(path, "w") as archive:
+        for split in ("train", "val", "test"):
+            for label in classes:
+                for n in range(3):
+                    member = f"chest_xray/{split}/{label}/IM-{n:04d}-{split}.jpeg"
+                    archive.writestr(member, picture() + f"{split}{label}{n}".encode())
+    return path
+
+
+def test_own_archive_of_fewer_images_passes_with_a_note(home, tmp_path, capsys):
+    archive = chest_archive(tmp_path / "mine.zip")
+    folder = datasets.fetch("chest_xray", str(archive))
+    assert folder == home / "chest_xray" / "mine"
+    assert len(datasets.table("chest_xray", folder)) == 18
+    assert "3 of 1,341 images" in capsys.readouterr().out
+    archive.unlink()
+    with pytest.raises(OSError):  # gone, and fetch without memory must look at it
+        datasets.fetch.cache_clear()
+        datasets.fetch("chest_xray", str(archive))
+
+
+def test_an_empty_class_is_never_put_in_place(home, tmp_path):
+    archive = chest_archive(tmp_path / "half.zip", classes=("NORMAL",))
+    for _ in range(2):  # the second call must not find a folder that the first left behind
+        with pytest.raises(download.DownloadError, match="PNEUMONIA holds no images"):
+            datasets.fetch("chest_xray", str(archive))
+    assert not (home / "chest_xray" / "half").exists()
+
+
+def test_auto_takes_a_real_archive_in_data(home):
+    home.mkdir()
+    chest_archive(home / "chest-xray-pneumonia.zip")
+    assert datasets.archive("chest_xray", "auto").name == "chest-xray-pneumonia.zip"
+    assert datasets.fetch("chest_xray", "auto") == home / "chest_xray" / "chest-xray-pneumonia"
+
+
+def test_in_colab_a_failed_download_falls_back_to_the_sample(home, monkeypatch, capsys):
+    def refuse(*args, **options):
+        raise download.DownloadError("Kaggle does not know you: make a token.")
+
+    monkeypatch.setattr(runtime, "in_colab", lambda: True)
+    monkeypatch.setattr(download, "kaggle_archive", refuse)
+    monkeypatch.setattr(datasets, "_sample", lambda name: home / "drawn.zip")
+    assert datasets.archive("chest_xray", "auto") == home / "drawn.zip"
+    assert "make a token.\nGoing on with the drawn sample." in capsys.readouterr().out
+
+
+def test_another_data_sets_archive_is_not_taken(home, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets, "_sample", lambda name: home / "drawn.zip")
+    archive = chest_archive(tmp_path / "mine.zip")
+    assert datasets.archive("oct2017", str(archive)) == home / "drawn.zip"
+    assert "mine.zip does not hold oct2017" in capsys.readouterr().out
+
+
+def test_a_zip_that_is_none(home, tmp_path):
+    (tmp_path / "page.zip").write_text("<html>")
+    with pytest.raises(download.DownloadError, match="page.zip is not a whole zip archive"):
+        datasets.archive("chest_xray", str(tmp_path / "page.zip"))
+
+
+def test_unknown_name_and_empty_folder(tmp_path):
+    with pytest.raises(ValueError, match="There is no data set 'chest'"):
+        datasets.archive("chest", "sample")
+    with pytest.raises(ValueError, match="no images of chest_xray"):
+        datasets.table("chest_xray", tmp_path)
+
+
+@pytest.mark.parametrize("name", datasets.REGISTRY)
+def test_every_sample_has_its_classes_and_masks(name):
+    table = datasets.table(name)
+    entry = datasets.REGISTRY[name]
+    assert datasets.is_sample(table)
+    labels = {part for label in table["label"].dropna() for part in label.split("+")}
+    assert labels == set(entry.classes)
+    assert not table["path"].str.contains("__MACOSX|DS_Store").any()
+    assert table["path"].is_unique
+    assert set(entry.counts) <= set(datasets.counts(table, entry))
+
+
+def test_masks_are_where_the_disease_is():
+    table = datasets.table("oct2017").groupby("label").head(3)
+    for row, mask in zip(table.itertuples(), datasets.masks(table, "lesion"), strict=True):
+        with Image.open(row.path) as image:
+            assert mask.shape == image.size[::-1]
+        assert mask.any() == (row.label != "NORMAL")
+    chest = datasets.table("chest_xray").groupby("label").head(3)
+    lesions, lungs = (datasets.masks(chest, name) for name in ("lesion", "lungs"))
+    assert [m.any() for m in lesions] == (chest["label"] == "PNEUMONIA").tolist()
+    assert all(m.mean() > 0.1 for m in lungs)
+
+
+def test_no_patient_of_the_sample_is_in_two_folders():
+    for name in ("chest_xray", "oct2017"):
+        table = datasets.table(name)
+        assert (table.groupby("group")["split"].nunique() == 1).all()
+        assert table["group"].nunique() < len(table)
+    assert isinstance(table, pd.DataFrame)
