@@ -1,0 +1,75 @@
+"""The networks of the course: every one takes raw 0..255 pixels and scales them itself."""
+
+from helpers.backend import keras
+
+layers = keras.layers
+
+
+def smallnet(size=224, channels=3):
+    """Build SmallNet, the textbook chapter's first network, as its code prints it.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the images, in pixels.
+    channels : int
+        1 for grey images, 3 for RGB. With 224 and 3 the network has 2,788,353 parameters.
+
+    Returns
+    -------
+    keras.Model
+        Uncompiled; maps images [B, size, size, channels] in 0..255 to probabilities [B, 1].
+    """
+    pixels = keras.Input((size, size, channels), name="pixels")
+    x = layers.Rescaling(1 / 255)(pixels)
+    x = layers.Conv2D(32, 3, activation="relu")(x)
+    x = layers.MaxPooling2D(2)(x)
+    x = layers.Conv2D(32, 3, activation="relu")(x)
+    x = layers.MaxPooling2D(2)(x)
+    x = layers.Conv2D(32, 3, activation="relu")(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(32, activation="relu")(x)
+    x = layers.Dense(1, activation="sigmoid", name="probability")(x)
+    return keras.Model(pixels, x, name="smallnet")
+
+
+def compactnet(size=128, channels=1, widths=(32, 64, 96, 128)):
+    """Build CompactNet: residual blocks with batch norm, then global average pooling.
+
+    Under 0.5 M parameters. The first layer gives every image mean 0 and deviation 1, so that
+    exposure cannot betray the class; residual blocks after He et al. 2016, arXiv:1512.03385.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the images, in pixels.
+    channels : int
+        1 for grey images, 3 for RGB.
+    widths : tuple of int
+        Channels of each block; after each the picture is halved.
+
+    Returns
+    -------
+    keras.Model
+        Uncompiled; maps images [B, size, size, channels] in 0..255 to probabilities [B, 1].
+    """
+    pixels = keras.Input((size, size, channels), name="pixels")
+    x = layers.LayerNormalization(axis=[1, 2, 3], center=False, scale=False)(pixels)
+    x = conv_norm(x, 24, strides=2)
+    for width in widths:
+        shortcut = layers.Conv2D(width, 1, use_bias=False)(x)
+        x = conv_norm(conv_norm(x, width), width, activation=None)
+        x = layers.ReLU()(layers.Add()([x, shortcut]))
+        if width != widths[-1]:
+            x = layers.MaxPooling2D(2)(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(0.2)(x)
+    x = layers.Dense(1, activation="sigmoid", name="probability")(x)
+    return keras.Model(pixels, x, name="compactnet")
+
+
+def conv_norm(x, width, strides=1, activation="relu"):
+    """Apply a 3x3 convolution without bias, batch norm and, unless None, an activation."""
+    x = layers.Conv2D(width, 3, strides=strides, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    return layers.Activation(activation)(x) if activation else x

@@ -1,0 +1,79 @@
+"""Intervals, thresholds and baselines say what they claim."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+from helpers import evaluation
+
+pairs = st.lists(st.tuples(st.booleans(), st.integers(-5, 5)), min_size=4, max_size=60)
+
+
+@settings(max_examples=200, deadline=None)
+@given(pairs)
+def test_threshold_is_the_best_there_is(pairs):
+    labels = np.array([label for label, _ in pairs])
+    scores = np.array([score / 4 for _, score in pairs])
+    if labels.all() or not labels.any():
+        return
+    cut = evaluation.choose_threshold(labels, scores)
+
+    def gain(value):
+        called = scores >= value
+        return called[labels].mean() + (~called)[~labels].mean()
+
+    # between any two neighbours; nothing better exists but calling all alike, worth 1
+    best = max([gain(v) for v in np.unique(scores)] + [1])
+    assert gain(cut) == pytest.approx(best) or best == pytest.approx(1)
+
+
+def test_figures_at_a_threshold():
+    found = evaluation.at_threshold([1, 1, 1, 0, 0], [0.9, 0.8, 0.1, 0.7, 0.2], 0.5)
+    assert found == {"accuracy": 0.6, "sensitivity": pytest.approx(2 / 3), "specificity": 0.5}
+
+
+def test_interval_holds_the_auc_and_widens_with_siblings():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(rng.integers(0, 2, 60), 5)
+    scores = np.repeat(rng.normal(size=60), 5) + labels
+    auc, low, high = evaluation.auc_interval(labels, scores, np.repeat(np.arange(60), 5), 300)
+    assert auc == pytest.approx(roc_auc_score(labels, scores))
+    assert low < auc < high
+    _, narrow_low, narrow_high = evaluation.auc_interval(labels, scores, np.arange(300), 300)
+    assert high - low > 1.5 * (narrow_high - narrow_low)  # five copies are not five patients
+
+
+def test_interval_covers_the_truth():
+    rng, hits = np.random.default_rng(1), 0
+    truth = 0.7602  # of two normal distributions one deviation apart: Phi(1 / sqrt(2))
+    for seed in range(60):
+        labels = rng.integers(0, 2, 120)
+        scores = rng.normal(size=120) + labels
+        _, low, high = evaluation.auc_interval(labels, scores, np.arange(120), 200, seed)
+        hits += low <= truth <= high
+    assert 50 <= hits <= 60
+
+
+def test_one_class_has_no_auc():
+    with pytest.raises(ValueError, match="both classes"):
+        evaluation.auc_interval([1, 1], [0.1, 0.2], [0, 1])
+
+
+def test_baselines_find_what_is_there(tmp_path):
+    rng, rows = np.random.default_rng(2), []
+    for n in range(80):
+        sick = n % 2
+        pixels = rng.integers(0, 120, (32, 32)).astype(np.uint8) + np.uint8(60 * sick)
+        path = tmp_path / f"{n}.png"
+        Image.fromarray(pixels).save(path)
+        rows.append((str(path), "sick" if sick else "well", n))
+    table = pd.DataFrame(rows, columns=["path", "label", "group"])
+    found = evaluation.baselines(table[:50], table[50:], "sick").set_index("method")
+    assert found.loc["always the larger class", "AUC"] == 0.5
+    assert found.loc["mean intensity", "AUC"] == 1
+    assert found.loc["logistic regression on 8x8 pixels", "AUC"] == 1
+    assert found.loc["mean intensity", "accuracy"] == 1
