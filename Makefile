@@ -1,0 +1,45 @@
+# Two promises: `make course` and `make test` each do all the set-up on a machine that has
+# Python 3.11 to 3.13 and make. A second call installs nothing.
+SOURCE ?= auto
+LESSONS ?=
+REPO ?= OWNER/deep-learning-for-medical-images
+FITS = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
+READY := .venv/ready
+
+.PHONY: course test lab figures badges lock clean
+
+course: $(READY)
+	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
+
+test: $(READY)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/python -m pytest --nbval -n 2 --dist loadscope
+
+lab: $(READY)
+	@.venv/bin/jupyter lab notebooks
+
+figures: $(READY)
+	@.venv/bin/python tools/run_course.py --source sample --lessons "$(LESSONS)" --in-place
+
+badges:
+	@python3 tools/badges.py "$(REPO)"
+
+# requirements.txt is resolved from pyproject.toml, for every Python at once; environment.yml
+# says the same for conda
+lock: $(READY)
+	.venv/bin/python -m pip install --quiet uv
+	.venv/bin/python tools/lock.py
+
+$(READY): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "The course needs Python 3.11, 3.12 or 3.13: install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Setting up .venv, once: two minutes with a fast connection ..."
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+clean:
+	rm -rf build .venv
