@@ -47,6 +47,19 @@ def test_interval_holds_the_auc_and_widens_with_siblings():
     assert high - low > 1.5 * (narrow_high - narrow_low)  # five copies are not five patients
 
 
+def test_interval_is_the_bootstrap_of_scikit_learns_auc():
+    rng = np.random.default_rng(3)
+    labels, groups = rng.integers(0, 2, 80), rng.integers(0, 30, 80)
+    scores = np.round(rng.normal(size=80) + labels, 1)  # with ties
+    patient, draws, values = pd.factorize(groups)[0], np.random.default_rng(5), []
+    count = patient.max() + 1
+    for _ in range(200):
+        times = np.bincount(draws.integers(count, size=count), minlength=count)[patient]
+        values.append(roc_auc_score(labels, scores, sample_weight=times))
+    found = evaluation.auc_interval(labels, scores, groups, 200, seed=5)
+    assert found[1:] == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+
+
 def test_interval_covers_the_truth():
     rng, hits = np.random.default_rng(1), 0
     truth = 0.7602  # of two normal distributions one deviation apart: Phi(1 / sqrt(2))
