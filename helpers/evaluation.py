@@ -28,7 +28,7 @@ def auc_interval(labels, scores, groups, repeats=1000, seed=SEED):
     groups : array
         [N], the patient of every image.
     repeats : int
-        Draws; one that lacks a class is drawn again.
+        Draws; one that lacks a class does not count.
     seed : int
         Another seed draws other patients.
 
@@ -42,22 +42,80 @@ def auc_interval(labels, scores, groups, repeats=1000, seed=SEED):
     ValueError
         When there is only one class.
     """
+    auc = roc_auc_score(*_two_classes(labels, scores))
+    return float(auc), *_middle(_aucs(labels, [scores], groups, repeats, seed)[0])
+
+
+def auc_difference(labels, first, second, groups, repeats=1000, seed=SEED):
+    """Return how much larger the second AUC is than the first, and the 95% interval of that.
+
+    Both are computed on the same drawn patients (paired), so that what makes a draw easy or hard
+    for both cancels: the interval is narrower than two separate ones suggest.
+
+    Parameters
+    ----------
+    labels : array of 0 and 1
+        [N], the truth.
+    first, second : array of float
+        [N], two networks' scores of the same images.
+    groups, repeats, seed
+        As for `auc_interval`.
+
+    Returns
+    -------
+    tuple of float
+        Second AUC minus first, lower and upper end, each -1..1.
+    """
+    aucs = [roc_auc_score(*_two_classes(labels, scores)) for scores in (first, second)]
+    draws = _aucs(labels, [first, second], groups, repeats, seed)
+    return float(aucs[1] - aucs[0]), *_middle(draws[1] - draws[0])
+
+
+def mean_interval(values, groups, repeats=1000, seed=SEED):
+    """Return the mean and its 95% interval, by drawing patients; see `auc_interval`."""
+    values = np.ravel(values).astype(float)
+    means = [times @ values / times.sum() for times in _patients(groups, repeats, seed)]
+    return float(values.mean()), *_middle(means)
+
+
+def _two_classes(labels, scores):
     labels, scores = np.ravel(labels).astype(float), np.ravel(scores)
     if len(np.unique(labels)) < 2:
         raise ValueError("An AUC needs images of both classes.")
-    rng, values = np.random.default_rng(seed), []
+    return labels, scores
+
+
+def _patients(groups, repeats, seed):
+    """Draw patients with replacement; yield how often each image comes."""
     patient = pd.factorize(np.asarray(groups))[0]
-    count, place = patient.max() + 1, np.unique(scores, return_inverse=True)[1]
-    while len(values) < repeats:
-        times = np.bincount(rng.integers(count, size=count), minlength=count)[patient]
-        # scikit-learn's weighted AUC, without its checks of the input in every one of the draws
-        sick = np.bincount(place, times * labels)
-        well = np.bincount(place, times * (1 - labels))
-        if sick.any() and well.any():
+    rng, count = np.random.default_rng(seed), patient.max() + 1
+    for _ in range(repeats):
+        yield np.bincount(rng.integers(count, size=count), minlength=count)[patient]
+
+
+def _aucs(labels, several, groups, repeats, seed):
+    """Return the AUC of each of several scores in each draw, [len(several), draws].
+
+    scikit-learn's weighted AUC, without its checks of the input in every one of the draws. A draw
+    that lacks a class, possible with few patients, does not count.
+    """
+    places = [np.unique(np.ravel(scores), return_inverse=True)[1] for scores in several]
+    labels, found = np.ravel(labels).astype(float), []
+    for times in _patients(groups, repeats, seed):
+        row = []
+        for place in places:
+            sick = np.bincount(place, times * labels)
+            well = np.bincount(place, times * (1 - labels))
             below = np.cumsum(well) - well / 2  # ties count half
-            values.append(float(sick @ below / (sick.sum() * well.sum())))
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(roc_auc_score(labels, scores)), float(low), float(high)
+            pairs = sick.sum() * well.sum()
+            row.append(sick @ below / pairs if pairs else np.nan)
+        found.append(row)
+    found = np.array(found).T
+    return found[:, ~np.isnan(found[0])]
+
+
+def _middle(draws):
+    return tuple(float(end) for end in np.quantile(draws, [0.025, 0.975]))
 
 
 def choose_threshold(labels, scores):
@@ -143,3 +201,36 @@ def thumbnails(paths, size=8):
             grey = image.convert("L").resize((size, size), Image.Resampling.BOX)
             rows.append(np.asarray(grey, float).ravel())
     return np.array(rows)
+
+
+def predict_image(model, path):
+    """Return a model's probability of class 1 for one image file.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With one sigmoid unit, on square grey or RGB images in 0..255; a model for any size gets
+        224 x 224 pixels.
+    path : str or Path
+        A JPEG, PNG or DICOM file, which `images.read` turns into such an image.
+
+    Returns
+    -------
+    float
+        0..1.
+
+    Raises
+    ------
+    ValueError
+        When the model takes or gives something else, or the file cannot be read.
+    """
+    from helpers import images  # it loads TensorFlow, which the rest of this file does without
+
+    takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    square = isinstance(takes, tuple) and len(takes) == 4 and takes[1] == takes[2]
+    if not square or takes[3] not in (1, 3):
+        raise ValueError(f"{model.name} takes no square grey or RGB images; use a model that does.")
+    if gives != (None, 1):
+        raise ValueError(f"{model.name} gives more than one number; use one with one sigmoid unit.")
+    image = images.read(path, takes[1] or 224, takes[3])
+    return float(np.ravel(model(np.float32(image)[None], training=False))[0])

@@ -86,8 +86,13 @@ def decode(path, size, channels=1):
         uint8 [size, size, channels].
     """
     image = tf.io.decode_image(tf.io.read_file(path), channels, expand_animations=False)
+    return tf.ensure_shape(resize(image, size), (size, size, channels))
+
+
+def resize(image, size):
+    """Resize an image [H, W, C] in 0..255, whatever its shape, to uint8 [size, size, C]."""
     image = tf.image.resize(image, (size, size), antialias=True)
-    return tf.ensure_shape(tf.saturate_cast(tf.round(image), tf.uint8), (size, size, channels))
+    return tf.saturate_cast(tf.round(image), tf.uint8)
 
 
 def augment(images, seed, rotation=5, shift=0.1):

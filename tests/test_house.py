@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"runtime", "backend", "download", "dicom", "plots", "phantoms"},
-    {"datasets", "splits", "pipelines"},
-    {"models", "training"},
+    {"datasets", "splits", "pipelines", "images"},
+    {"models", "training", "transfer", "recipes"},
     {"gradcam", "anomaly", "label_spreading", "evaluation"},
 ]
 FILES = sorted((ROOT / "helpers").rglob("*.py"))
