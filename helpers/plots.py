@@ -14,6 +14,7 @@ from PIL import Image
 # Okabe and Ito 2008, safe for the common kinds of colour blindness
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#F0E442", "#000000")
+plt.rcParams["axes.prop_cycle"] = plt.cycler(color=COLOURS)  # for scikit-learn's displays too
 
 
 def show(figure, name, alt):
@@ -140,6 +141,48 @@ def intervals(rows, title):
     axis.set_yticklabels(rows["method"])
     axis.set_xlim(min(0.4, rows["low"].min() - 0.02), 1.02)
     axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def overlays(images, maps, titles, columns=4, width=8):
+    """Draw heat maps over their images: the warmer and the less transparent, the more weight.
+
+    Parameters
+    ----------
+    images : sequence
+        As for `grid`.
+    maps : ndarray
+        [N, H, W] in 0..1, as large as the images.
+    titles, columns, width
+        As for `grid`.
+    """
+    figure = grid(images, titles, columns, width)
+    for axis, heat in zip(figure.axes, maps, strict=False):
+        axis.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.65 * np.sqrt(heat))
+    return figure
+
+
+def curves(rows, x, y, title):
+    """Draw one line a method with its interval as a band.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With columns method, low, high, and those named by `x` and `y`.
+    x, y : str
+        Columns, and the axes' labels.
+    title : str
+        Above the figure.
+    """
+    figure, axis = plt.subplots(figsize=(6.5, 3.6))
+    for colour, (method, line) in zip(COLOURS, rows.groupby("method", sort=False), strict=False):
+        axis.plot(line[x], line[y], "o-", color=colour, label=method)
+        axis.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.15)
+    axis.set(title=title, xlabel=x, ylabel=y, xscale="log", xticks=sorted(set(rows[x])))
+    axis.set_xticks([], minor=True)
+    axis.set_xticklabels(sorted(set(rows[x])))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=8)
     return figure
 
 
