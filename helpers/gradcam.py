@@ -159,9 +159,22 @@ def _explain(model, images, classes, layer, last, method):
     if method == "gradcam":
         slopes = tf.reduce_mean(slopes, axis=(1, 2), keepdims=True)
     maps = tf.nn.relu(tf.reduce_sum(slopes * features, axis=-1, keepdims=True))
-    maps = tf.image.resize(maps, images.shape[1:3])[..., 0].numpy()
+    maps = _over(maps, images.shape[1:3]).numpy()
     highest = maps.max(axis=(1, 2), keepdims=True)
     return np.divide(maps, highest, out=np.zeros_like(maps), where=highest > 0)
+
+
+def _over(maps, size):
+    """Lay maps [N, h, w, 1] over images of size [H, W], each cell where it looked.
+
+    Convolutions without padding leave a margin in which no cell has its centre: SmallNet's 52 cells
+    are 4 pixels apart and cover 208 of 224. Stretching them over all would shift what they show.
+    """
+    inner = []
+    for pixels, cells in zip(size, maps.shape[1:3], strict=True):
+        apart = pixels / cells  # a whole number with padding; without, strides are powers of two
+        inner.append(round(cells * (apart if apart.is_integer() else 2 ** int(np.log2(apart)))))
+    return tf.image.resize_with_crop_or_pad(tf.image.resize(maps, inner), *size)[..., 0]
 
 
 def at_size(masks, size):

@@ -162,6 +162,31 @@ def overlays(images, maps, titles, columns=4, width=8):
     return figure
 
 
+def measures(rows, title, ylabel):
+    """Draw several measures of several networks side by side, with their intervals.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With columns network, measure, mean, low and high.
+    title, ylabel : str
+        Above and beside the figure.
+    """
+    figure, axis = plt.subplots(figsize=(6.5, 3.4))
+    networks, kinds = rows["network"].unique(), rows["measure"].unique()
+    for k, (kind, colour) in enumerate(zip(kinds, COLOURS, strict=False)):
+        line = rows[rows["measure"] == kind]
+        places = np.arange(len(line)) + (k - (len(kinds) - 1) / 2) * 0.8 / len(kinds)
+        errors = np.abs(line[["low", "high"]].to_numpy().T - line["mean"].to_numpy())
+        axis.bar(places, line["mean"], 0.8 / len(kinds), color=colour, label=kind)
+        axis.errorbar(places, line["mean"], errors, fmt="none", ecolor="black", capsize=3)
+    axis.set(title=title, ylabel=ylabel, xticks=range(len(networks)))
+    axis.set_xticklabels(networks)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def curves(rows, x, y, title):
     """Draw one line a method with its interval as a band.
 

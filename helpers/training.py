@@ -16,6 +16,7 @@ EPOCHS = {
     "chapter_head": (1, 5),
     "vgg16_last_block": (1, 1),
     "narrow_vgg": (6, 6),
+    "marker": (8, 8),
 }
 # Height and width of the images from lesson 5 on: on the sample, on a real archive without a GPU,
 # and with one. VGG16 without a GPU takes 160 ms for an image of 224 x 224.

@@ -90,3 +90,39 @@ def test_baselines_find_what_is_there(tmp_path):
     assert found.loc["mean intensity", "AUC"] == 1
     assert found.loc["logistic regression on 8x8 pixels", "AUC"] == 1
     assert found.loc["mean intensity", "accuracy"] == 1
+
+
+def test_difference_is_paired():
+    rng = np.random.default_rng(6)
+    labels, groups = rng.integers(0, 2, 300), np.repeat(np.arange(100), 3)
+    first = rng.normal(size=300) + labels
+    second = first + 0.3 * rng.normal(size=300) + 0.4 * labels
+    gain, low, high = evaluation.auc_difference(labels, first, second, groups)
+    assert gain == pytest.approx(roc_auc_score(labels, second) - roc_auc_score(labels, first))
+    assert 0 < low < gain < high
+    apart = [np.diff(evaluation.auc_interval(labels, s, groups)[1:])[0] for s in (first, second)]
+    assert high - low < 0.7 * min(apart)  # what both share cancels
+
+
+def test_no_difference_is_zero_and_turned_round_is_minus():
+    rng = np.random.default_rng(7)
+    labels = rng.integers(0, 2, 100)
+    one, two = rng.normal(size=100) + labels, rng.normal(size=100)
+    assert evaluation.auc_difference(labels, one, one, np.arange(100)) == (0, 0, 0)
+    there = evaluation.auc_difference(labels, one, two, np.arange(100), 300)
+    back = evaluation.auc_difference(labels, two, one, np.arange(100), 300)
+    assert there == pytest.approx((-back[0], -back[2], -back[1]))
+
+
+def test_draws_without_a_class_do_not_count():
+    auc, low, high = evaluation.auc_interval([0, 1, 1], [0.1, 0.5, 0.9], [0, 1, 2], 200)
+    assert (auc, low, high) == (1, 1, 1)
+
+
+def test_mean_interval_widens_with_siblings():
+    rng = np.random.default_rng(8)
+    values = np.repeat(rng.uniform(size=50), 4)
+    mean, low, high = evaluation.mean_interval(values, np.repeat(np.arange(50), 4))
+    assert mean == pytest.approx(values.mean()) and low < mean < high
+    _, narrow, wide = evaluation.mean_interval(values, np.arange(200))
+    assert high - low > 1.5 * (wide - narrow)
