@@ -32,7 +32,7 @@ def heat_maps(model, images, class_index=None, layer=None, method="gradcam", bat
         when None.
     method : str
         "gradcam", or "hirescam": the gradient is not averaged over the image, so that the map
-        shows only places that the answer really rests on.
+        keeps apart places that speak for and against.
     batch_size : int
         Images explained at once.
 
@@ -203,17 +203,10 @@ def pointing(maps, masks):
 
     Chance is the mask's share of the image. Zhang et al. 2016, arXiv:1608.00507.
 
-    Parameters
-    ----------
-    maps : ndarray
-        [N, H, W].
-    masks : ndarray of bool
-        [N, H, W].
-
     Returns
     -------
     ndarray of bool
-        [N]; a map of zeros points nowhere, which counts as outside.
+        [N], for maps and masks [N, H, W]; a map of zeros points nowhere: outside.
     """
     peaks = maps.reshape(len(maps), -1).argmax(axis=1)
     inside = masks.reshape(len(masks), -1)[np.arange(len(maps)), peaks]

@@ -2,7 +2,6 @@
 
 import hashlib
 import inspect
-import os
 import time
 
 import numpy as np
@@ -31,46 +30,50 @@ def trained(name, train, classes, sample):
         Takes images of `training.size(name, sample)` pixels. Kept in build/models, under a key
         that changes with the images, the settings and this code.
     """
-    file = kept(name, train, classes, sample)
+    pixels, base, weights = training.size(name, sample), None, ""
+    if name == "vgg16":
+        base, weights = transfer.vgg16(pixels)
+    file = kept(name, train, classes, sample, weights)
     if file.exists():
         print(f"{name}: trained before, loaded")
         return keras.saving.load_model(file)
     started = time.perf_counter()
     keras.utils.set_random_seed(runtime.SEED)
-    model = _recipe(name, train, classes, sample)
+    model = _recipe(name, train, classes, sample, base)
     training.save(model, file)
     print(f"{name}: trained here, {time.perf_counter() - started:.0f} s")
     return model
 
 
-def kept(name, train, classes, sample):
-    """Return where `trained` keeps a network: another file for other images, settings or code."""
+def kept(name, train, classes, sample, weights=""):
+    """Return where `trained` keeps a network: another file for other images, settings or code.
+
+    For VGG16 `weights` says which ones its base has, as `transfer.vgg16` returns it.
+    """
     settings = training.size(name, sample), training.epochs(name, sample), runtime.SEED
     rooms = (models, training, transfer, inspect.getmodule(kept))
     code = "".join(inspect.getsource(room) for room in rooms)
-    weights = os.environ.get("COURSE_VGG16_WEIGHTS", "") if name == "vgg16" else ""
     text = f"{pipelines.fingerprint(train)} {classes} {settings} {weights} {code}"
     return training.folder(name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.keras"
 
 
-def _recipe(name, train, classes, sample):
+def _recipe(name, train, classes, sample, base):
     pixels, total = training.size(name, sample), training.epochs(name, sample)
     weights = training.class_weights(pipelines.encode(train["label"], classes).ravel())
     if name == "vgg16":
-        return _vgg16_with_head(train, classes, pixels, total, weights)
+        return _with_head(base, train, classes, pixels, total, weights)
     channels = 1 if name == "compactnet" else 3
     stream = pipelines.batches(train, classes, pixels, channels, training=True)
     if name == "compactnet":
         rate = keras.optimizers.schedules.CosineDecay(2e-3, total * len(stream))
         model = training.compiled(models.compactnet(pixels), rate)
-    else:
-        model = training.compiled(models.smallnet(pixels), 5e-4)
+    else:  # small steps and no class weights, with which one run in three never got started
+        model, weights = training.compiled(models.smallnet(pixels), 3e-4), None
     training.fit(model, stream, None, total, class_weight=weights)
     return model
 
 
-def _vgg16_with_head(train, classes, pixels, total, weights):
-    base, _ = transfer.vgg16(pixels)
+def _with_head(base, train, classes, pixels, total, weights):
     streams = [pipelines.batches(train, classes, pixels, 3, training=t) for t in (False, True)]
     (plain, truth), (moved, again) = (transfer.features(base, stream) for stream in streams)
     values, labels = np.concatenate([plain, moved]), np.concatenate([truth, again])

@@ -53,7 +53,7 @@ def test_class_weights_balance():
 
 
 def test_epochs_follow_the_source():
-    assert training.epochs("smallnet", sample=True) < training.epochs("smallnet", sample=False)
+    assert training.epochs("compactnet", True) < training.epochs("compactnet", False)
 
 
 def test_lines_are_one_an_epoch(capsys):

@@ -197,7 +197,7 @@ def test_trained_once_then_loaded(tmp_path, monkeypatch, capsys):
         Image.fromarray(IMAGES[n % 10].astype("uint8")).save(tmp_path / f"{n}.png")
         rows.append((str(tmp_path / f"{n}.png"), "ab"[n % 2]))
     table = pd.DataFrame(rows, columns=["path", "label"])
-    monkeypatch.setattr(training, "folder", lambda name: (tmp_path / name))
+    monkeypatch.setattr(training, "folder", lambda name: tmp_path / name)
     for name in ("smallnet", "compactnet", "vgg16"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(training, "SIZES", {name: (32,) * 3 for name in training.SIZES})
