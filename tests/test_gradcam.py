@@ -23,11 +23,11 @@ def sequential(units=1, activation="sigmoid"):
     return keras.Sequential([keras.Input((32, 32, 3)), *convolutions(), *head])
 
 
-def functional(units=1, activation="sigmoid"):
+def functional(units=1, activation="sigmoid", row=layers.GlobalAveragePooling2D):
     pixels = x = keras.Input((32, 32, 3))
     for layer in convolutions():
         x = layer(x)
-    x = layers.Dense(units, activation=activation)(layers.GlobalAveragePooling2D()(x))
+    x = layers.Dense(units, activation=activation)(row()(x))
     return keras.Model(pixels, x)
 
 
@@ -69,11 +69,12 @@ def by_definition(model, images, sign, method="gradcam"):
     return np.maximum((slopes * features.numpy()).sum(-1), 0)
 
 
+@pytest.mark.parametrize("row", [layers.GlobalAveragePooling2D, layers.Flatten])
 @pytest.mark.parametrize("method", gradcam.METHODS)
 @pytest.mark.parametrize("wanted", [0, 1])
-def test_it_is_what_the_paper_says(wanted, method):
+def test_it_is_what_the_paper_says(wanted, method, row):
     keras.utils.set_random_seed(2)
-    model = functional()
+    model = functional(row=row)
     expected = by_definition(model, PIXELS, 1 if wanted else -1, method)
     found = gradcam.heat_maps(model, PIXELS, wanted, method=method)
     # 15 cells, 2 pixels apart, in the middle of 32: so one pixel of margin
