@@ -1,5 +1,7 @@
 """The networks of the course: every one takes raw 0..255 pixels and scales them itself."""
 
+import math
+
 from helpers.backend import keras
 
 layers = keras.layers
@@ -66,6 +68,38 @@ def compactnet(size=128, channels=1, widths=(32, 64, 96, 128)):
     x = layers.Dropout(0.2)(x)
     x = layers.Dense(1, activation="sigmoid", name="probability")(x)
     return keras.Model(pixels, x, name="compactnet")
+
+
+def lean_autoencoder(size=128, latent=32, widths=(16, 32, 64, 64)):
+    """Build a convolutional autoencoder that squeezes an image into a few numbers.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the grey images, in pixels: a multiple of 2 to the number of widths.
+    latent : int
+        Numbers that an image is squeezed into, by the layer "latent".
+    widths : tuple of int
+        Channels of each convolution; each halves the picture.
+
+    Returns
+    -------
+    keras.Model
+        Uncompiled; maps images [B, size, size, 1] in 0..255 to reconstructions of that shape in
+        0..1.
+    """
+    pixels = keras.Input((size, size, 1), name="pixels")
+    x = layers.Rescaling(1 / 255)(pixels)
+    for width in widths:
+        x = conv_norm(x, width, strides=2)
+    small = x.shape[1:]
+    x = layers.Dense(latent, name="latent")(layers.Flatten()(x))
+    x = layers.Dense(math.prod(small), activation="relu")(x)
+    x = layers.Reshape(small)(x)
+    for width in (*widths[-2::-1], widths[0] // 2):
+        x = conv_norm(layers.UpSampling2D(2)(x), width)
+    x = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="reconstruction")(x)
+    return keras.Model(pixels, x, name="lean_autoencoder")
 
 
 def conv_norm(x, width, strides=1, activation="relu"):

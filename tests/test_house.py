@@ -10,7 +10,7 @@ FLOORS = [
     {"runtime", "backend", "download", "dicom", "plots", "phantoms"},
     {"datasets", "splits", "pipelines", "images"},
     {"models", "training", "transfer", "recipes"},
-    {"gradcam", "anomaly", "label_spreading", "evaluation"},
+    {"gradcam", "anomaly", "detectors", "label_spreading", "evaluation"},
 ]
 FILES = sorted((ROOT / "helpers").rglob("*.py"))
 

@@ -1,0 +1,168 @@
+"""Find what is unlike the normal images: errors of an autoencoder, distances, thresholds."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from helpers import evaluation
+from helpers.backend import tf
+
+
+def errors(autoencoder, batches):
+    """Return the reconstruction error of every image, on the scale 0..1 of black to white.
+
+    Only the batch at hand and two numbers an image are in memory.
+
+    Parameters
+    ----------
+    autoencoder : keras.Model
+        From raw pixels [B, H, W, C] in 0..255 to images of the same shape in 0..1.
+    batches : tf.data.Dataset
+        Of images [B, H, W, C] in 0..255, or of (images, anything).
+
+    Returns
+    -------
+    DataFrame
+        Columns MSE, the mean squared error over an image's pixels, and L1, the mean absolute one.
+
+    Raises
+    ------
+    ValueError
+        When there are no images, the autoencoder gives another shape, or an error is not a number.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def step(images):
+        gap = tf.cast(images, tf.float32) / 255
+        gap -= tf.cast(autoencoder(images, training=False), tf.float32)
+        axes = list(range(1, len(gap.shape)))
+        return tf.stack([tf.reduce_mean(gap**2, axes), tf.reduce_mean(abs(gap), axes)], 1)
+
+    takes, gives = autoencoder.input_shape[1:], autoencoder.output_shape[1:]
+    if takes != gives:
+        raise ValueError(f"{autoencoder.name} turns {takes} into {gives}: it does not reconstruct.")
+    found = [step(batch[0] if isinstance(batch, tuple) else batch).numpy() for batch in batches]
+    if not found:
+        raise ValueError("There are no images to score.")
+    found = np.concatenate(found)
+    if not np.isfinite(found).all():
+        raise ValueError("Some errors are not numbers: train again with smaller steps.")
+    return pd.DataFrame(found, columns=["MSE", "L1"])
+
+
+def z_scores(scores, normals):
+    """Return how many standard deviations each score lies above the mean of normal images.
+
+    Parameters
+    ----------
+    scores : array of float
+        [N].
+    normals : array of float
+        [M], scores of held-out normal images: neither trained on nor tested.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two normals, or all have the same score.
+    """
+    normals = np.ravel(normals).astype(float)
+    if len(normals) < 2 or normals.std() == 0:
+        raise ValueError("z-scores need at least two normal images with different scores.")
+    return (np.ravel(scores) - normals.mean()) / normals.std(ddof=1)
+
+
+def threshold(normals, false_alarms=0.05):
+    """Return the score that at most a share `false_alarms` of normal patients exceeds, on average.
+
+    The k-th smallest of M held-out scores with k = ceil((M + 1) (1 - false_alarms)): on average
+    over held-out sets that holds for any distribution (Vovk, Gammerman, Shafer 2005, chapter 2),
+    where z >= 3 relies on a bell curve.
+
+    Parameters
+    ----------
+    normals : array of float
+        [M], scores of held-out normal images, one a patient where patients are known.
+    false_alarms : float
+        0..1.
+
+    Raises
+    ------
+    ValueError
+        When M is too small for so low a rate.
+    """
+    normals = np.sort(np.ravel(normals).astype(float))
+    rank = math.ceil((len(normals) + 1) * (1 - false_alarms) - 1e-9)
+    if not 0 < false_alarms < 1 or rank > len(normals):
+        raise ValueError(
+            f"{len(normals)} held-out normals are too few for a false-alarm rate of {false_alarms}:"
+            f" take at least 1 / rate - 1."
+        )
+    return float(normals[rank - 1])
+
+
+def two_sided(scores, normals):
+    """Return how far each score lies from the median of held-out normals, whichever side."""
+    return np.abs(np.ravel(scores) - np.median(normals))
+
+
+def signed_auc(labels, scores, groups):
+    """Return an AUC as it is, its interval by patient, and which way the score points.
+
+    Parameters
+    ----------
+    labels : array of 0 and 1
+        [N], 1 for disease.
+    scores : array of float
+        [N].
+    groups : array
+        [N], the patient of every image.
+
+    Returns
+    -------
+    dict
+        AUC, low, high, each 0..1 and never turned round, and points: "up" when disease scores
+        higher, "down" when lower, "?" when the interval holds 0.5.
+    """
+    auc, low, high = evaluation.auc_interval(labels, scores, groups)
+    points = "up" if low > 0.5 else "down" if high < 0.5 else "?"
+    return {"AUC": auc, "low": low, "high": high, "points": points}
+
+
+def report(scores, labels, groups, held_out, normal, false_alarms=0.05):
+    """Describe one score class by class, with both ways to raise an alarm.
+
+    Parameters
+    ----------
+    scores : array of float
+        [N], of a test set.
+    labels, groups : array
+        [N], class and patient of every image.
+    held_out : array of float
+        Scores of normal images that were neither trained on nor tested.
+    normal : str
+        The label of normal images; every other class is compared with them.
+    false_alarms : float
+        Wanted share of normals above the threshold.
+
+    Returns
+    -------
+    DataFrame
+        One row a class, the normal one first: images, mean, deviation, "z >= 3" and "quantile"
+        (the share of images that each flags), AUC against the normals, low, high, points.
+    """
+    scores, labels, groups = (np.ravel(column) for column in (scores, labels, groups))
+    flagged = {
+        "z >= 3": z_scores(scores, held_out) >= 3,
+        "quantile": scores > threshold(held_out, false_alarms),
+    }
+    rows = []
+    for name in [normal, *sorted(set(labels) - {normal})]:
+        here, pair = labels == name, np.isin(labels, [name, normal])
+        row = {"label": name, "images": int(here.sum())}
+        row |= {"mean": scores[here].mean(), "deviation": scores[here].std(ddof=1)}
+        row |= {way: called[here].mean() for way, called in flagged.items()}
+        if name != normal:
+            row |= signed_auc(labels[pair] == name, scores[pair], groups[pair])
+        rows.append(row)
+    return pd.DataFrame(rows)
