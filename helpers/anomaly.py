@@ -34,6 +34,8 @@ def errors(autoencoder, batches):
 
     @tf.function(reduce_retracing=True)
     def step(images):
+        if images.shape[1:] != gives:
+            raise ValueError(f"The images are {images.shape[1:]}, but the copies {gives}.")
         gap = tf.cast(images, tf.float32) / 255
         gap -= tf.cast(autoencoder(images, training=False), tf.float32)
         axes = list(range(1, len(gap.shape)))
@@ -64,10 +66,10 @@ def z_scores(scores, normals):
     Raises
     ------
     ValueError
-        When there are fewer than two normals, or all have the same score.
+        When there are fewer than two normals, all have the same score, or one has none.
     """
-    normals = np.ravel(normals).astype(float)
-    if len(normals) < 2 or normals.std() == 0:
+    normals = _numbers(normals)
+    if len(normals) < 2 or np.ptp(normals) == 0:
         raise ValueError("z-scores need at least two normal images with different scores.")
     return (np.ravel(scores) - normals.mean()) / normals.std(ddof=1)
 
@@ -89,11 +91,13 @@ def threshold(normals, false_alarms=0.05):
     Raises
     ------
     ValueError
-        When M is too small for so low a rate.
+        When M is too small for so low a rate, or a normal image has no score.
     """
-    normals = np.sort(np.ravel(normals).astype(float))
-    rank = math.ceil((len(normals) + 1) * (1 - false_alarms) - 1e-9)
-    if not 0 < false_alarms < 1 or rank > len(normals):
+    if not 0 < false_alarms < 1:
+        raise ValueError(f"The false-alarm rate is {false_alarms}: choose one between 0 and 1.")
+    normals = np.sort(_numbers(normals))
+    rank = max(1, math.ceil((len(normals) + 1) * (1 - false_alarms) - 1e-9))
+    if rank > len(normals):
         raise ValueError(
             f"{len(normals)} held-out normals are too few for a false-alarm rate of {false_alarms}:"
             f" take at least 1 / rate - 1."
@@ -102,8 +106,18 @@ def threshold(normals, false_alarms=0.05):
 
 
 def two_sided(scores, normals):
-    """Return how far each score lies from the median of held-out normals, whichever side."""
+    """Return how far each score lies from the median of normals, whichever side.
+
+    For an alarm on the result, hold out other normals than these: the median is nearer to its own.
+    """
     return np.abs(np.ravel(scores) - np.median(normals))
+
+
+def _numbers(normals):
+    normals = np.ravel(normals).astype(float)
+    if not np.isfinite(normals).all():
+        raise ValueError("Some scores of normal images are not numbers.")
+    return normals
 
 
 def signed_auc(labels, scores, groups):

@@ -57,7 +57,8 @@ def spectrum(images, rings=24):
     size = images.shape[1]
     fade = np.outer(np.hanning(size), np.hanning(size))
     power = np.abs(np.fft.rfft2(standardised(images) * fade)) ** 2
-    waves = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) * size
+    down, across = (np.rint(f(size) * size) for f in (np.fft.fftfreq, np.fft.rfftfreq))
+    waves = np.hypot(down[:, None], across[None])
     ring = np.digitize(waves, np.geomspace(1, size / 2, rings + 1))
     used = [k for k in range(1, rings + 1) if (ring == k).any()]
     return np.log(np.stack([power[:, ring == k].mean(axis=1) for k in used], axis=1) + 1e-6)
@@ -66,15 +67,17 @@ def spectrum(images, rings=24):
 def standardised(images):
     """Give each image [H, W] mean 0 and deviation 1; a blank one becomes 0 everywhere."""
     images = np.asarray(images, np.float32)
-    spread = images.std(axis=(1, 2), keepdims=True)
-    return (images - images.mean(axis=(1, 2), keepdims=True)) / np.where(spread == 0, 1, spread)
+    blank = np.ptp(images, axis=(1, 2), keepdims=True) == 0  # rounding leaves a deviation
+    spread = np.where(blank, np.inf, images.std(axis=(1, 2), keepdims=True))
+    return (images - images.mean(axis=(1, 2), keepdims=True)) / spread
 
 
 def patch_distances(normals, images, size=12, step=4, kept=8000, seed=SEED):
     """Return how unlike any normal patch the strangest tenth of each image's patches is.
 
     The idea of PatchCore (Roth et al. 2022, arXiv:2106.08265) without its ImageNet network: a
-    patch is described by its 24 principal components.
+    patch is described by its 24 principal components. What is finer than normal patches ever are
+    falls out of these, and is missed.
 
     Parameters
     ----------
@@ -94,15 +97,18 @@ def patch_distances(normals, images, size=12, step=4, kept=8000, seed=SEED):
     """
     rng = np.random.default_rng(seed)
     share = math.ceil(kept / len(normals))
-    drawn = [rng.permutation(_patches(image, size, step))[:share] for image in normals]
+    # a copy, or each image's patches would all stay in memory
+    drawn = [rng.permutation(_patches(image, size, step))[:share].copy() for image in normals]
     drawn = rng.permutation(np.concatenate(drawn))[:kept]
     short = PCA(24, random_state=seed).fit(drawn)
     near = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(short.transform(drawn))
-    scores = []
-    for image in images:  # one at a time, so that memory does not grow with their number
-        away = np.sort(near.kneighbors(short.transform(_patches(image, size, step)))[0].ravel())
-        scores.append(away[-max(1, len(away) // 10) :].mean())
-    return np.array(scores)
+    scores = [np.empty(0)]
+    for start in range(0, len(images), 64):  # a few at a time: memory does not grow with images
+        some = np.stack([_patches(image, size, step) for image in images[start : start + 64]])
+        away = near.kneighbors(short.transform(some.reshape(-1, size * size)))[0]
+        away = np.sort(away.reshape(len(some), -1), axis=1)
+        scores.append(away[:, -max(1, away.shape[1] // 10) :].mean(axis=1))
+    return np.concatenate(scores)
 
 
 def _patches(image, size, step):

@@ -70,7 +70,7 @@ def compactnet(size=128, channels=1, widths=(32, 64, 96, 128)):
     return keras.Model(pixels, x, name="compactnet")
 
 
-def lean_autoencoder(size=128, latent=32, widths=(16, 32, 64, 64)):
+def lean_autoencoder(size=128, latent=32, widths=(8, 16, 32, 64)):
     """Build a convolutional autoencoder that squeezes an image into a few numbers.
 
     Parameters
@@ -96,9 +96,9 @@ def lean_autoencoder(size=128, latent=32, widths=(16, 32, 64, 64)):
     x = layers.Dense(latent, name="latent")(layers.Flatten()(x))
     x = layers.Dense(math.prod(small), activation="relu")(x)
     x = layers.Reshape(small)(x)
-    for width in (*widths[-2::-1], widths[0] // 2):
-        x = conv_norm(layers.UpSampling2D(2)(x), width)
-    x = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="reconstruction")(x)
+    for width in widths[-2::-1]:  # convolve first, enlarge then: a quarter of the work
+        x = layers.UpSampling2D(2)(conv_norm(x, width))
+    x = layers.Conv2DTranspose(1, 2, 2, activation="sigmoid", name="reconstruction")(x)
     return keras.Model(pixels, x, name="lean_autoencoder")
 
 

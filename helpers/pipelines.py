@@ -13,7 +13,9 @@ from helpers.runtime import SEED
 MEMORY = 2e9  # bytes of decoded images kept in memory; beyond, they are cached on disk
 
 
-def batches(rows, classes, size, channels=1, *, training=False, batch_size=32, seed=SEED):
+def batches(
+    rows, classes, size, channels=1, *, training=False, batch_size=32, seed=SEED, keep=True
+):
     """Turn a table of files into batches for Keras.
 
     Files are decoded and resized once, kept as uint8, and from then on only shuffled and
@@ -36,6 +38,9 @@ def batches(rows, classes, size, channels=1, *, training=False, batch_size=32, s
         Images in a batch; the last one may be smaller.
     seed : int
         Another seed shuffles and augments otherwise.
+    keep : bool
+        Keep what was decoded for the next epoch. Without, for a single pass, memory does not grow
+        with the number of images.
 
     Returns
     -------
@@ -49,9 +54,9 @@ def batches(rows, classes, size, channels=1, *, training=False, batch_size=32, s
     """
     labels = encode(rows["label"], classes)
     files = tf.data.Dataset.from_tensor_slices((rows["path"].to_list(), labels))
-    decoded = files.map(
-        lambda path, label: (decode(path, size, channels), label), tf.data.AUTOTUNE
-    ).cache(_cache(rows, size, channels))
+    decoded = files.map(lambda path, label: (decode(path, size, channels), label), tf.data.AUTOTUNE)
+    if keep:
+        decoded = decoded.cache(_cache(rows, size, channels))
     if not training:
         return decoded.batch(batch_size).map(_float).prefetch(tf.data.AUTOTUNE)
     # what is shuffled waits in memory, so of a table cached on disk only a part does
@@ -91,7 +96,12 @@ def decode(path, size, channels=1):
 
 def resize(image, size):
     """Resize an image [H, W, C] in 0..255, whatever its shape, to uint8 [size, size, C]."""
-    image = tf.image.resize(image, (size, size), antialias=True)
+    fits = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
+    image = tf.cond(
+        fits,
+        lambda: tf.cast(image, tf.float32),  # antialiasing costs time even where nothing changes
+        lambda: tf.image.resize(image, (size, size), antialias=True),
+    )
     return tf.saturate_cast(tf.round(image), tf.uint8)
 
 
