@@ -122,22 +122,22 @@ def history(runs, metrics=("loss", "auc")):
     return figure
 
 
-def intervals(rows, title):
+def intervals(rows, title, xlabel="AUC, with 95% interval by patient"):
     """Draw AUCs with their intervals, one line a method, and chance as a dashed line.
 
     Parameters
     ----------
     rows : DataFrame
         With columns method, AUC, low and high.
-    title : str
-        Above the figure.
+    title, xlabel : str
+        Above and below the figure.
     """
     figure, axis = plt.subplots(figsize=(6.5, 0.4 * len(rows) + 1.2))
     places = range(len(rows))[::-1]
     errors = [rows["AUC"] - rows["low"], rows["high"] - rows["AUC"]]
     axis.errorbar(rows["AUC"], places, xerr=errors, fmt="o", color=BLUE, capsize=3)
     axis.axvline(0.5, linestyle="--", color=GREY)
-    axis.set(title=title, xlabel="AUC, with 95% interval by patient", yticks=places)
+    axis.set(title=title, xlabel=xlabel, yticks=places)
     axis.set_yticklabels(rows["method"])
     axis.set_xlim(min(0.4, rows["low"].min() - 0.02), 1.02)
     axis.spines[["top", "right"]].set_visible(False)

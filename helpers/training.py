@@ -18,10 +18,10 @@ EPOCHS = {
     "vgg16_last_block": (1, 1),
     "narrow_vgg": (6, 6),
     "marker": (8, 8),
-    "flat_autoencoder": (6, 20),
-    "lean_autoencoder": (25, 25),
+    "flat_autoencoder": (5, 20),
+    "lean_autoencoder": (20, 25),
     "oct_classifier": (8, 8),
-    "oct_autoencoder": (16, 18),
+    "oct_autoencoder": (14, 18),
 }
 # Height and width of the images from lesson 5 on: on the sample, on a real archive without a GPU,
 # and with one. VGG16 without a GPU takes 160 ms for an image of 224 x 224.

@@ -93,6 +93,21 @@ def test_course_split_keeps_the_archives_test_folder(tmp_path):
     assert len(train) + len(validation) == 50
 
 
+def test_patients_and_files_of_the_test_folder_leave_train(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    test = write_table(tmp_path / "b", ["g1", *(f"t{n}" for n in range(9))], split="test")
+    for n, path in enumerate(test["path"]):
+        open(path, "a").write(f"test {n}")
+    train = write_table(tmp_path / "a", [f"g{n}" for n in range(50)])
+    train.loc[2, "path"] = test.loc[5, "path"]  # the same file under another patient
+    table = pd.concat([train, test])
+    parts = splits.course_split(table)
+    assert "2 images of patients who are also in test" in capsys.readouterr().out
+    assert len(parts[0]) + len(parts[1]) == 48
+    assert sorted(parts[2]["path"]) == sorted(test["path"])
+
+
 def test_another_seed_is_another_split(tmp_path):
     table = write_table(tmp_path, range(100))
     first, again, other = (set(splits.by_patient(table, seed=s)[1]["path"]) for s in (1, 1, 2))

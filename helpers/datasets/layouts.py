@@ -72,9 +72,12 @@ def _class_folder(path):
 
 
 def read_oct(folder):
-    """List oct2017; the patient is the number in CLASS-patient-n.jpeg."""
+    """List oct2017; the patient is the number in CLASS-patient-n.jpeg, whatever the class.
+
+    One patient may have scans of several classes: the other eye, or another place of the same.
+    """
     found = [p for p in _images(folder) if p.parts[-3] in ("train", "val", "test")]
-    patient = lambda p: "-".join(p.stem.split("-")[:2])  # noqa: E731 -- CLASS-patient-n
+    patient = lambda p: p.stem.split("-")[1] if p.stem.count("-") > 1 else p.stem  # noqa: E731
     return _frame(found, lambda p: p.parent.name, patient, lambda p: p.parts[-3])
 
 
