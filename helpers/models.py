@@ -102,6 +102,57 @@ def lean_autoencoder(size=128, latent=32, widths=(8, 16, 32, 64)):
     return keras.Model(pixels, x, name="lean_autoencoder")
 
 
+@keras.saving.register_keras_serializable("course")
+class GreenChannel(layers.Layer):
+    """Keep the green channel of RGB images: vessels and bleeding stand out most in it.
+
+    A registered layer instead of a Lambda, which Keras refuses to load safely.
+    """
+
+    def call(self, images):
+        """Turn [B, H, W, 3] into [B, H, W, 1]."""
+        return images[..., 1:2]
+
+
+def alexnet(size=227, classes=3, width=1.0):
+    """Build AlexNet on the green channel, as the retina workbook had it.
+
+    After Krizhevsky, Sutskever and Hinton 2012, with batch norm, and without their dense layers of
+    4,096 units.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the RGB images, in pixels, at least 67.
+    classes : int
+        Units of the softmax.
+    width : float
+        Share of AlexNet's channels, 96 to 384.
+
+    Returns
+    -------
+    keras.Model
+        Uncompiled; maps images [B, size, size, 3] in 0..255 to probabilities [B, classes]. Its
+        layers "heat" (the last convolution), "features" (flat) and "logits" are for lesson 8.
+    """
+    pixels = keras.Input((size, size, 3), name="pixels")
+    x = layers.Rescaling(1 / 255)(GreenChannel(name="green")(pixels))
+    for channels, kernel, strides, padding, pool, name in (
+        (96, 11, 4, "valid", True, "edges"),
+        (256, 5, 1, "same", True, "second"),
+        (384, 3, 1, "same", False, "third"),
+        (384, 3, 1, "same", False, "fourth"),
+        (256, 3, 1, "same", True, "heat"),
+    ):
+        options = {"activation": "relu", "kernel_initializer": "he_normal", "name": name}
+        x = layers.Conv2D(round(channels * width), kernel, strides, padding, **options)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.MaxPooling2D(3, 2)(x) if pool else x
+    x = layers.Flatten(name="features")(x)
+    x = layers.Dense(classes, name="logits")(x)
+    return keras.Model(pixels, layers.Softmax(name="probabilities")(x), name="alexnet")
+
+
 def conv_norm(x, width, strides=1, activation="relu"):
     """Apply a 3x3 convolution without bias, batch norm and, unless None, an activation."""
     x = layers.Conv2D(width, 3, strides=strides, padding="same", use_bias=False)(x)

@@ -1,9 +1,13 @@
 """The networks: sizes to the last parameter, own preprocessing, safe to save and load."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from helpers import models, training
+from helpers import gradcam, models, training
 from helpers.backend import keras
 
 
@@ -102,3 +106,75 @@ def test_lines_are_one_an_epoch(capsys):
     model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=2, callbacks=[training.lines()], verbose=0)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [["epoch", "1"], ["epoch", "2"]]
+
+
+def alexnet_parameters(size, classes):
+    """Count by hand: kernels and biases, four numbers a channel of batch norm, the logits."""
+    total, before, side = 0, 1, (size - 11) // 4 + 1
+    for kernel, channels, pooled in (
+        (11, 96, True), (5, 256, True), (3, 384, False), (3, 384, False), (3, 256, True)
+    ):  # fmt: skip
+        total += (kernel * kernel * before + 1) * channels + 4 * channels
+        before, side = channels, (side - 3) // 2 + 1 if pooled else side
+    return total + (side * side * before + 1) * classes
+
+
+def test_alexnet_to_the_last_parameter():
+    # 55 x 55 cells, then 27, 13 and 6: 9,216 features, as in the paper
+    convolutions = 11_712 + 614_656 + 885_120 + 1_327_488 + 884_992
+    by_hand = convolutions + 4 * (96 + 256 + 384 + 384 + 256) + (6 * 6 * 256 + 1) * 3
+    assert by_hand == alexnet_parameters(227, 3) == 3_757_123
+    model = models.alexnet()
+    assert model.count_params() == by_hand
+    assert model.get_layer("features").output.shape == (None, 9216)
+    assert models.alexnet(96, 5).count_params() == alexnet_parameters(96, 5)
+
+
+def test_alexnet_can_be_thinner():
+    thin = models.alexnet(67, 3, width=0.25)
+    kernels = [n for n in thin.layers if isinstance(n, keras.layers.Conv2D)]
+    assert [n.filters for n in kernels] == [24, 64, 96, 96, 64]
+    assert thin.count_params() < models.alexnet(67, 3).count_params() / 12
+    assert thin.get_layer("heat").output.shape == (None, 3, 3, 64)
+
+
+def test_alexnet_sees_green_only():
+    keras.utils.set_random_seed(1)
+    model = models.alexnet(96, width=0.25)
+    images = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype("float32")
+    before = model.predict(images, verbose=0)
+    assert before.shape == (4, 3)
+    np.testing.assert_allclose(before.sum(axis=1), 1, rtol=1e-5)
+    for channel, same in enumerate((True, False, True)):
+        changed = images.copy()
+        changed[..., channel] = 255 - changed[..., channel]
+        assert np.array_equal(model.predict(changed, verbose=0), before) == same
+
+
+AFRESH = """
+import sys
+import numpy as np
+from helpers import models
+from helpers.backend import keras
+model = keras.saving.load_model(sys.argv[1] + "/model.keras")
+images = np.load(sys.argv[1] + "/images.npy")
+np.save(sys.argv[1] + "/answers.npy", model.predict(images, verbose=0))
+"""
+
+
+def test_alexnet_is_loaded_safely_elsewhere_and_explained(tmp_path):
+    keras.utils.set_random_seed(1)
+    model = models.alexnet(96, width=0.25)
+    images = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype("float32")
+    before = model.predict(images, verbose=0)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images)
+    root = Path(models.__file__).parent.parent
+    subprocess.run([sys.executable, "-c", AFRESH, str(tmp_path)], check=True, cwd=root)
+    np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), before, atol=1e-6)
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    explained = [gradcam.heat_maps(model, images, n, layer="heat") for n in range(3)]
+    for label, maps in enumerate(explained):
+        assert maps.shape == (4, 96, 96) and maps.min() >= 0 and (maps.max((1, 2)) > 0.999).any()
+        np.testing.assert_allclose(gradcam.heat_maps(again, images, label, "heat"), maps, atol=1e-4)
+        assert np.abs(maps - explained[label - 1]).max() > 0.1  # each class has its own

@@ -1,0 +1,89 @@
+"""Give labels to images that have none, from their neighbours that have one."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.semi_supervised import LabelSpreading
+
+
+def unit_length(features):
+    """Scale each feature vector to length 1, so that distance is an angle; zeros stay zeros.
+
+    Parameters
+    ----------
+    features : array of float
+        [N, ...]; what follows the first axis is flattened.
+
+    Returns
+    -------
+    ndarray of float32
+        [N, D].
+    """
+    flat = np.asarray(features, np.float32).reshape(len(features), -1)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    return flat / np.where(length == 0, 1, length)
+
+
+def spread(features, labels, neighbours=7, alpha=0.2, kernel="knn", **options):
+    """Spread known labels to the images that have none, along a graph of nearest neighbours.
+
+    scikit-learn's LabelSpreading (Zhou et al. 2004). Where no labelled image can be reached it
+    silently says class 0; here such an image keeps no label.
+
+    Parameters
+    ----------
+    features : ndarray of float
+        [N, D], of labelled and unlabelled images together, on one scale: see `unit_length`.
+    labels : array
+        [N], the class of each image, None where unknown.
+    neighbours : int
+        Edges of each image in the graph, itself included.
+    alpha : float
+        0..1: how far a known label may give way to its neighbours.
+    kernel : str
+        "knn", or "rbf", whose memory grows with N squared.
+    options
+        For LabelSpreading, such as `gamma` of "rbf", or more than 100 steps as `max_iter`.
+
+    Returns
+    -------
+    DataFrame
+        label (None where no known label reaches in 100 steps), confidence (the share of that
+        class, 0..1; low for a known label that its neighbours contradict), and known (whether the
+        label was given).
+
+    Raises
+    ------
+    ValueError
+        When fewer than two classes are known, a feature is not a number, or the lengths differ.
+    """
+    if len(features) != len(labels):
+        raise ValueError(f"There are {len(features)} images, but {len(labels)} labels.")
+    labels = np.array([None if pd.isna(label) else label for label in labels], object)
+    known = np.array([label is not None for label in labels], bool)
+    classes = sorted(set(labels[known]))
+    if len(classes) < 2:
+        raise ValueError(f"Spreading needs labels of two classes, but there are {len(classes)}.")
+    if not np.isfinite(features).all():
+        raise ValueError("Some features are not numbers.")
+    places = np.array([classes.index(label) if label is not None else -1 for label in labels])
+    # tol 0: by default it stops when little changes, long before a label came to the far ones
+    options = {"max_iter": 100, "tol": 0} | options
+    spreader = LabelSpreading(kernel=kernel, n_neighbors=neighbours, alpha=alpha, **options)
+    with warnings.catch_warnings():
+        # overflow: an rbf kernel of huge features, which reaches nobody, as is reported below
+        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        spreader.fit(features, places)
+    shares = np.nan_to_num(spreader.label_distributions_)
+    reached = shares.sum(axis=1) > 0
+    said = np.where(known, places, shares.argmax(axis=1))
+    return pd.DataFrame(
+        {
+            "label": np.where(known | reached, np.array(classes, object)[said], None),
+            "confidence": shares[np.arange(len(said)), said],
+            "known": known,
+        }
+    )
