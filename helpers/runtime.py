@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+_RECORDED = {}
 SEED = int(os.environ.get("COURSE_SEED", 42))  # another one: does a lesson hold up?
 
 
@@ -112,6 +113,11 @@ def record(name, value):
     print(f"{name} = {_number(value)} (recorded)")
 
 
+def recorded(prefix=""):
+    """Return what `expect` and `record` kept in this kernel: name to value, in order."""
+    return {name: value for name, value in _RECORDED.items() if name.startswith(prefix)}
+
+
 def _number(value):
     if isinstance(value, float):
         return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
@@ -119,6 +125,7 @@ def _number(value):
 
 
 def _keep(name, value):
+    _RECORDED[name] = value
     if path := os.environ.get("COURSE_METRICS"):
         with open(path, "a") as file:
             file.write(json.dumps({name: value}) + "\n")

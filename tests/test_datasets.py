@@ -100,7 +100,7 @@ def test_rfmid_begins_with_a_byte_order_mark(tmp_path):
     )
     table = datasets.table("rfmid", tmp_path)
     assert table["label"].tolist() == ["abnormal", "normal", "abnormal"]
-    assert table["ID"].tolist() == [1, 2, 3] and table["DR"].tolist() == [1, 0, 0]
+    assert table["ID"].tolist() == ["1", "2", "3"] and table["DR"].tolist() == [1, 0, 0]
 
 
 def test_rfmid_missing_images_are_left_out_and_said(tmp_path, capsys):
@@ -108,7 +108,7 @@ def test_rfmid_missing_images_are_left_out_and_said(tmp_path, capsys):
     text = {f"{top}/RFMiD_Training_Labels.csv": "ID,Disease_Risk\n1,1\n2,0\n"}
     table = datasets.table("rfmid", unpacked(tmp_path, [f"{top}/Training/1.png"], text))
     assert len(table) == 1
-    assert "1 images named in the table are missing, 2.png first" in capsys.readouterr().out
+    assert "1 image named in the table is missing, 2.png: left out." in capsys.readouterr().out
 
 
 def test_vietai_has_several_labels_and_unlabelled_images(tmp_path):

@@ -8,9 +8,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"runtime", "backend", "download", "dicom", "plots", "phantoms"},
-    {"datasets", "splits", "pipelines", "images"},
+    {"datasets", "splits", "pipelines", "images", "cache"},
     {"models", "training", "transfer", "recipes"},
-    {"gradcam", "anomaly", "detectors", "label_spreading", "evaluation"},
+    {"gradcam", "anomaly", "detectors", "label_spreading", "evaluation", "model_card"},
 ]
 FILES = sorted((ROOT / "helpers").rglob("*.py"))
 

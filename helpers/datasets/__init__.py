@@ -1,7 +1,8 @@
 """The data sets of the course: from an archive to a table of images.
 
-All that differs between data sets is in `registry` and `layouts`. A table has one image a row:
-path, label, group (the patient) and split (the archive's own folder).
+All that differs between data sets is in `registry` and `layouts`; `own` lists a folder of one's
+own. A table has one image a row: path, label, group (the patient) and split (the archive's own
+folder).
 """
 
 import functools
@@ -12,8 +13,11 @@ import numpy as np
 from PIL import Image
 
 from helpers import download, runtime
+from helpers.datasets.own import own_images
 from helpers.datasets.registry import REGISTRY
 from helpers.phantoms import archives
+
+__all__ = ["REGISTRY", "archive", "counts", "fetch", "is_sample", "masks", "own_images", "table"]
 
 
 def archive(name, source=None):
@@ -164,7 +168,11 @@ def _masks_archive(name):
 
 def _compare(name, folder):
     entry = REGISTRY[name]
-    came = {k: n for k, n in counts(table(name, folder), entry).items() if k in entry.counts}
+    try:
+        rows = table(name, folder)
+    except ValueError as error:  # its sentence says what to do, which is not to free some room
+        raise download.DownloadError(str(error)) from None
+    came = {k: n for k, n in counts(rows, entry).items() if k in entry.counts}
     for note in download.check_counts(came, entry.counts, name):
         print(note)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 from imutils import paths
 
+from helpers.datasets import labels
+
 RETINA_LABELS = (
     "opacity",
     "diabetic retinopathy",
@@ -15,15 +17,19 @@ RETINA_LABELS = (
     "retinal vascular occlusion",
     "normal",
 )
+JUNK = re.compile(r"(^|/)(\.|__MACOSX|Thumbs\.db$|desktop\.ini$)")
 
 
-def _images(folder):
-    """List the images below a folder, without junk: hidden files and Mac resource forks."""
+def files(folder):
+    """List the files below a folder, without junk: hidden files and what systems leave behind."""
     # below the folder only: it may itself lie in a hidden one, such as ~/.cache
-    found = [Path(path) for path in paths.list_images(str(folder))]
-    inside = [path.relative_to(folder).as_posix() for path in found]
-    junk = re.compile(r"(^|/)(\.|__MACOSX)")
-    return [path for path, name in zip(found, inside, strict=True) if not junk.search(name)]
+    found = [Path(path) for path in paths.list_files(str(folder))]
+    return [path for path in found if not JUNK.search(path.relative_to(folder).as_posix())]
+
+
+def images(folder):
+    """List the images below a folder, by the endings of their names, without junk."""
+    return [path for path in files(folder) if path.suffix.lower() in paths.image_types]
 
 
 def _frame(found, label, group, split):
@@ -52,7 +58,7 @@ def chest_kind(name):
 
 def read_chest_xray(folder):
     """List chest_xray: folders train, val and test, each with NORMAL and PNEUMONIA."""
-    found = [p for p in _images(folder) if p.parts[-3] in ("train", "val", "test")]
+    found = [p for p in images(folder) if p.parts[-3] in ("train", "val", "test")]
     patient, label = lambda p: chest_patient(p.name), lambda p: p.parent.name
     return _frame(found, label, patient, lambda p: p.parts[-3])
 
@@ -62,7 +68,7 @@ def read_covid(folder):
     # the first release spelled the folders otherwise and had no lung masks beside the images
     names = {"covid-19": "COVID", "covid": "COVID", "normal": "Normal"}
     names |= {"lung_opacity": "Lung_Opacity", "viral pneumonia": "Viral Pneumonia"}
-    found = [p for p in _images(folder) if "masks" not in p.parts]
+    found = [p for p in images(folder) if "masks" not in p.parts]
     found = [p for p in found if _class_folder(p).lower() in names]
     return _frame(found, lambda p: names[_class_folder(p).lower()], str, lambda p: "train")
 
@@ -76,7 +82,7 @@ def read_oct(folder):
 
     One patient may have scans of several classes: the other eye, or another place of the same.
     """
-    found = [p for p in _images(folder) if p.parts[-3] in ("train", "val", "test")]
+    found = [p for p in images(folder) if p.parts[-3] in ("train", "val", "test")]
     patient = lambda p: p.stem.split("-")[1] if p.stem.count("-") > 1 else p.stem  # noqa: E731
     return _frame(found, lambda p: p.parent.name, patient, lambda p: p.parts[-3])
 
@@ -84,36 +90,31 @@ def read_oct(folder):
 def read_rfmid(folder):
     """List rfmid from its CSV files; the patient is unknown, every image stands alone."""
     parts = []
-    for split, csv, images in (
+    for split, csv, home in (
         ("train", "Training", "Training"),
         ("val", "Validation", "Validation"),
         ("test", "Testing", "Test"),
     ):
         for file in sorted(folder.rglob(f"RFMiD_{csv}_Labels.csv")):
-            labels = pd.read_csv(file, encoding="utf-8-sig")  # it begins with a byte-order mark
-            labels["path"] = [str(file.parent / images / f"{n}.png") for n in labels["ID"]]
-            labels["label"] = labels["Disease_Risk"].map({0: "normal", 1: "abnormal"})
-            parts.append(labels.assign(group=labels["path"], split=split))
-    return _existing(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame()
+            rows = labels.read_labels(file, "ID", ("Disease_Risk",))
+            rows["path"] = [str(file.parent / home / f"{n}.png") for n in rows["ID"]]
+            rows["label"] = rows["Disease_Risk"].map({0: "normal", 1: "abnormal"})
+            labels.say_unnamed(images(file.parent / home), rows, file)
+            parts.append(rows.assign(group=rows["path"], split=split))
+    return labels.existing(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame()
 
 
 def read_vietai(folder):
     """List vietai_retina, labels joined by +, and its unlabelled images; patient unknown."""
-    labels = pd.read_csv(folder / "train.csv", encoding="utf-8-sig")
-    labels["path"] = [str(folder / "train" / "train" / name) for name in labels["filename"]]
-    has = labels[list(RETINA_LABELS)].to_numpy() == 1
-    labels["label"] = [
+    file, home = folder / "train.csv", folder / "train" / "train"
+    rows = labels.read_labels(file, "filename", RETINA_LABELS)
+    rows["path"] = [str(home / name) for name in rows["filename"]]
+    has = rows[list(RETINA_LABELS)].to_numpy() == 1
+    rows["label"] = [
         "+".join(n for n, h in zip(RETINA_LABELS, row, strict=True) if h) for row in has
     ]
-    labels["split"] = "train"
-    others = [{"path": str(p), "split": "unlabelled"} for p in _images(folder / "test")]
-    rows = pd.concat([labels, pd.DataFrame(others)], ignore_index=True)
-    return _existing(rows.assign(group=rows["path"]))
-
-
-def _existing(rows):
-    there = rows["path"].map(lambda path: Path(path).is_file())
-    if not there.all():
-        first = Path(rows["path"][~there].iloc[0]).name
-        print(f"{(~there).sum()} images named in the table are missing, {first} first: left out.")
-    return rows[there]
+    labels.say_unnamed(images(home), rows, file)
+    others = [{"path": str(p), "split": "unlabelled"} for p in images(folder / "test")]
+    rows = labels.existing(rows.assign(split="train"))
+    rows = pd.concat([rows, pd.DataFrame(others)], ignore_index=True)
+    return rows.assign(group=rows["path"])

@@ -1,0 +1,287 @@
+"""A folder of one's own becomes a table, or one sentence says why not."""
+
+import io
+import os
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import datasets, pipelines, splits
+
+ALONE = (
+    "The patients are unknown: every image counts as a patient of its own, so a patient may be on "
+    "both sides of a split.\n"
+)
+
+
+def encoded(kind="PNG", mode="L", seed=0, **options):
+    pixels = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def filled(folder, *names, csv=None):
+    """Write a different image to every name, and labels.csv where there is one."""
+    for n, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded("PNG" if path.suffix == ".png" else "JPEG", seed=n))
+    if csv is not None:
+        (folder / "labels.csv").write_bytes(csv.encode())
+    return folder
+
+
+def refused(folder, sentence, patient=None):
+    with pytest.raises(ValueError) as told:
+        datasets.own_images(folder, patient)
+    assert str(told.value) == sentence
+
+
+def test_one_subfolder_a_class(tmp_path, capsys):
+    names = ["well/b.png", "well/a.JPG", "sick/deep/er/c.jpeg"]
+    junk = [".hidden/x.png", "__MACOSX/well/b.png", "well/._b.png", "well/.ipynb_checkpoints/b.png"]
+    folder = filled(tmp_path / ".cache" / "mine", *names, *junk, "well/Thumbs.db", "desktop.ini")
+    table = datasets.own_images(str(folder))
+    assert table.columns.tolist() == ["path", "label", "group", "split"]
+    assert table["path"].tolist() == sorted(str(folder / name) for name in names)
+    assert table["label"].tolist() == ["sick", "well", "well"]
+    assert table["group"].tolist() == table["path"].tolist()
+    assert table["split"].tolist() == ["train"] * 3 and table.index.tolist() == [0, 1, 2]
+    assert capsys.readouterr().out == ALONE
+
+
+def test_labels_csv(tmp_path, capsys):
+    csv = "\ufefffilename; label \r\nin\\a.jpg;NA\r\nb.png;sehr müde\r\n./b.png;sehr müde\r\n"
+    table = datasets.own_images(filled(tmp_path, "b.png", "in/a.jpg", "in/c.png", csv=csv))
+    assert table["path"].tolist() == [str(tmp_path / "b.png"), str(tmp_path / "in/a.jpg")]
+    assert table["label"].tolist() == ["sehr müde", "NA"]
+    assert table.shape == (2, 4) and table.index.tolist() == [0, 1]
+    assert capsys.readouterr().out == (
+        "labels.csv: 1 row repeats an image, b.png: kept once.\n"
+        "1 image is not named in labels.csv, c.png: left out.\n" + ALONE
+    )
+
+
+def test_patients_in_labels_csv(tmp_path, capsys):
+    csv = "patient,filename,label\n01,a.png,x\n1,b.png,x\n01,c.png,y\n,d.png,y\n"
+    folder = filled(tmp_path, "a.png", "b.png", "c.png", "d.png", csv=csv)
+    groups = datasets.own_images(folder)["group"].tolist()
+    assert groups == ["01", "1", "01", str(folder / "d.png")]
+    said = "1 image has no known patient, d.png: counted as one patient per image.\n"
+    assert capsys.readouterr().out == said
+    assert datasets.own_images(folder, "[abcd]")["group"].tolist() == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    "pattern, groups, alone",
+    [
+        (
+            r"(\d+)_",
+            ["12", "12", "7", None, None],
+            "2 images have no known patient, left.png first",
+        ),
+        (r"^[a-z]+\d+", ["p12", "p12", "p7", None, None], "2 images have no known patient, left"),
+        (r"p\d*", ["p12", "p12", "p7", "p", "p"], ""),  # png holds one as well
+        (r"(\d*)_", ["12", "12", "7", None, None], "2 images have no known patient"),
+        (r"p(?:(\d+)|n)", ["12", "12", "7", None, None], "2 images have no known patient"),
+        (r"(p)(\d+)", ["p", "p", "p", None, None], "2 images have no known patient"),
+        (r"sick", [None] * 5, "5 images have no known patient, p12_a.png first"),  # name only
+        (r"_|t", ["_", "_", "_", "t", "t"], ""),
+    ],
+)
+def test_patients_in_names(tmp_path, capsys, pattern, groups, alone):
+    names = ["sick/p12_a.png", "sick/p12_b.png", "well/p7_a.png", "zero/left.png", "zero/right.png"]
+    table = datasets.own_images(filled(tmp_path, *names), pattern)
+    paths = [str(tmp_path / name) for name in names]
+    assert table["path"].tolist() == paths
+    assert table["group"].tolist() == [g or p for g, p in zip(groups, paths, strict=True)]
+    said = capsys.readouterr().out
+    assert said.startswith(alone) and said.count("\n") == bool(alone)
+    assert not alone or said.endswith(": counted as one patient per image.\n")
+
+
+def test_no_such_folder(tmp_path, monkeypatch):
+    end = ": give the path of the folder that your images are in."
+    refused(tmp_path / "none", f"There is no folder {tmp_path}/none{end}")
+    (tmp_path / "mine.zip").write_bytes(b"")
+    refused(tmp_path / "mine.zip", f"{tmp_path}/mine.zip is a file{end}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    refused("~/none", f"There is no folder {tmp_path}/none{end}")
+
+
+def test_no_images(tmp_path, capsys):
+    sentence = f"There are no JPEG or PNG images in {tmp_path}: put some there."
+    refused(tmp_path, sentence)
+    (tmp_path / "sick").mkdir()
+    (tmp_path / "sick" / "notes.txt").write_text("nothing")
+    refused(tmp_path, sentence)
+    said = "1 file is left out, notes.txt: it is no JPEG or PNG image.\n"
+    assert capsys.readouterr().out == said
+    (tmp_path / "labels.csv").write_text("filename,label\nsick/notes.txt,sick\n")
+    refused(tmp_path, sentence)
+
+
+def test_images_without_a_class(tmp_path):
+    todo = (
+        "put every image into a subfolder named after its class, or write labels.csv with the "
+        "columns filename and label."
+    )
+    filled(tmp_path, "b.png", "sick/c.png", "well/d.png")
+    refused(tmp_path, f"1 image lies in {tmp_path} itself, b.png: {todo}")
+    filled(tmp_path, "a.jpg")
+    refused(tmp_path, f"2 images lie in {tmp_path} itself, a.jpg first: {todo}")
+
+
+def test_a_note_beside_the_subfolders_is_no_image(tmp_path, capsys):
+    (filled(tmp_path, "sick/a.png", "well/b.png") / "README.txt").write_text("mine")
+    assert len(datasets.own_images(tmp_path)) == 2
+    assert "1 file is left out, README.txt: it is no JPEG or PNG" in capsys.readouterr().out
+
+
+def test_one_class(tmp_path):
+    filled(tmp_path, "sick/a.png", "sick/b.png")
+    refused(tmp_path, "Every image has the label sick: add images of another class.")
+    filled(tmp_path, csv="filename,label\nsick/a.png,x\nsick/b.png,x\n")
+    refused(tmp_path, "Every image has the label x: add images of another class.")
+
+
+def test_folders_of_a_split_are_no_classes(tmp_path):
+    filled(tmp_path, "Train/sick/a.png", "Train/well/b.png", "test/well/c.png")
+    refused(
+        tmp_path,
+        f"The folders in {tmp_path} are parts of a split (Train, test), not classes: give the path "
+        "of one of them.",
+    )
+    assert len(datasets.own_images(tmp_path / "Train")) == 2
+    filled(tmp_path, "well/c.png")  # then test is just a name
+    assert set(datasets.own_images(tmp_path)["label"]) == {"Train", "test", "well"}
+
+
+@pytest.mark.parametrize("pattern", ["(", r"[a-", "*", r"(\d+"])
+def test_a_pattern_that_is_none(tmp_path, pattern):
+    start = re.escape(f"The patient pattern {pattern} is no regular expression (")
+    with pytest.raises(ValueError, match=start + r".* at position \d\): correct it\.$"):
+        datasets.own_images(filled(tmp_path, "sick/a.png", "well/b.png"), pattern)
+
+
+CSV_FAULTS = {
+    "filename,label\na.png,x\nb.png,\n": "labels.csv, line 3 (filename b.png): label is empty: "
+    "fill it in.",
+    "filename,label\na.png,x\n,y\n": "labels.csv, line 3: filename is empty: name the image.",
+    "filename,label\na.png,x\nb.png,y\na.png,y\n": "labels.csv, lines 2 and 4: filename a.png "
+    "comes twice, with different values of label: remove one of the two.",
+    "filename,label,patient\na.png,x,1\na.png,x,2\n": "labels.csv, lines 2 and 3: filename a.png "
+    "comes twice, with different values of patient: remove one of the two.",
+    "filename,label\na.png,x\n../b.png,y\n": "labels.csv, line 3: filename ../b.png leads out of "
+    "the images' folder: name a file in it.",
+    "file,label\na.png,x\n": "labels.csv has no column filename, but file, label: add or rename it "
+    "in the first line.",
+    "filename,class\na.png,x\n": "labels.csv has no column label, but filename, class: add or "
+    "rename it in the first line.",
+    "filename,label\na.png,x, y\n": "labels.csv, line 2: it has 3 values for 2 columns: put a "
+    "value that holds a comma in quotation marks.",
+    "filename,label\na,x\nsick/b,y\n": "None of the images named in the table is there, a first: "
+    "correct the names, or put the images into the folder mine.",
+    "": "labels.csv is empty: download it or write it again.",
+}
+
+
+@pytest.mark.parametrize("csv", CSV_FAULTS, ids=range(len(CSV_FAULTS)))
+def test_faults_in_labels_csv(tmp_path, csv):
+    refused(filled(tmp_path / "mine", "a.png", "b.png", csv=csv), CSV_FAULTS[csv])
+
+
+def test_rows_without_an_image(tmp_path, capsys):
+    csv = "filename,label\na.png,x\nz.png,y\nb.png,y\nc.png,y\n"
+    assert len(datasets.own_images(filled(tmp_path, "a.png", "b.png", csv=csv))) == 2
+    said = "2 images named in the table are missing, z.png first: left out.\n" + ALONE
+    assert capsys.readouterr().out == said
+
+
+WHOLE = {
+    "jpeg": encoded("JPEG", "RGB"),
+    "progressive": encoded("JPEG", "RGB", progressive=True),
+    "padded": encoded("JPEG") + bytes(100),
+    "two in one": encoded("MPO", "RGB", save_all=True, append_images=[Image.new("RGB", (9, 9))]),
+    "png": encoded("PNG", "RGB"),
+    "rgba": encoded("PNG", "RGBA"),
+    "palette": encoded("PNG", "P"),
+    "two colours": encoded("PNG", "1"),
+    "16 bits": encoded("PNG", "I;16"),
+}
+USELESS = {
+    "empty": (b"", "is no JPEG or PNG image"),
+    "text": (b"<html>", "is no JPEG or PNG image"),
+    "gif": (encoded("GIF"), "is no JPEG or PNG image"),
+    "bmp": (encoded("BMP"), "is no JPEG or PNG image"),
+    "tiff": (encoded("TIFF"), "is no JPEG or PNG image"),
+    "half a jpeg": (WHOLE["jpeg"][:500], "is damaged, cut off or locked"),
+    "jpeg less its end": (WHOLE["jpeg"][:-1], "is damaged, cut off or locked"),
+    "half a png": (WHOLE["png"][:500], "is damaged, cut off or locked"),
+    "png less its end": (WHOLE["png"][:-1], "is cut off"),
+    "half zeros": (WHOLE["jpeg"][:700] + bytes(700), "is cut off"),
+    "png changed": (WHOLE["png"].replace(WHOLE["png"][900:905], b"\0wrong"), "is damaged, cut off"),
+    "print": (encoded("JPEG", "CMYK"), "has printing colours (CMYK), so save it as RGB"),
+}
+
+
+@pytest.mark.parametrize("kind", USELESS)
+@pytest.mark.parametrize("csv", [None, "filename,label\nsick/a.png,x\nwell/b.png,y\nwell/u.png,y"])
+def test_what_cannot_be_used_is_left_out_and_said(tmp_path, capsys, kind, csv):
+    data, why = USELESS[kind]
+    (filled(tmp_path, "sick/a.png", "well/b.png", csv=csv) / "well/u.png").write_bytes(data)
+    table = datasets.own_images(tmp_path)
+    assert [os.path.basename(path) for path in table["path"]] == ["a.png", "b.png"]
+    assert capsys.readouterr().out.startswith(f"1 file is left out, u.png: it {why}")
+
+
+def test_many_pixels(tmp_path, capsys, monkeypatch, recwarn):
+    filled(tmp_path, "sick/a.png", "well/b.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 32 - 1)  # where Pillow warns
+    assert len(datasets.own_images(tmp_path)) == 2 and not recwarn.list
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 32 // 2 - 1)  # where it refuses
+    with pytest.raises(ValueError, match="There are no JPEG or PNG images"):
+        datasets.own_images(tmp_path)
+    said = "2 files are left out, a.png first: it has too many pixels, so shrink it.\n"
+    assert capsys.readouterr().out.endswith(said)
+
+
+def test_several_are_left_out_and_the_first_is_named(tmp_path, capsys):
+    filled(tmp_path, "sick/a.png", "well/b.png")
+    for name in ("sick/u.dcm", "well/v.txt", "sick/t.heic"):
+        (tmp_path / name).write_bytes(b"else")
+    assert len(datasets.own_images(tmp_path)) == 2
+    said = "3 files are left out, t.heic first: it is no JPEG or PNG image.\n" + ALONE
+    assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_kept_goes_through_the_pipeline(tmp_path, channels):
+    filled(tmp_path, "sick/a.png", "well/b.png")
+    for n, (kind, data) in enumerate(WHOLE.items()):
+        (tmp_path / "well" / f"{n} {kind}").write_bytes(data)
+    table = datasets.own_images(tmp_path)
+    assert len(table) == 2 + len(WHOLE)
+    stream = pipelines.batches(table, ("sick", "well"), 16, channels, batch_size=4)
+    images, labels = zip(*stream.as_numpy_iterator(), strict=True)
+    assert np.concatenate(images).shape == (len(table), 16, 16, channels)
+    assert np.concatenate(labels).ravel().tolist() == [0] + [1] * (len(table) - 1)
+
+
+@pytest.mark.parametrize("layout", ["folders", "csv"])
+def test_split_by_patient(tmp_path, layout):
+    names = [f"{'sick' if p % 2 else 'well'}/p{p:02}_{v}.jpg" for p in range(20) for v in range(3)]
+    filled(tmp_path, *names)
+    if layout == "csv":
+        rows = [f"{name},{name[:4]},{name[6:8]}" for name in names]
+        filled(tmp_path, csv="\n".join(["filename,label,patient", *rows]))
+    table = datasets.own_images(tmp_path, r"p(\d+)_" if layout == "folders" else None)
+    assert table["group"].nunique() == 20
+    train, validation = splits.by_patient(table)
+    splits.check_apart(train, validation)
+    assert len(train) == 48 and len(validation) == 12
+    batch = next(iter(pipelines.batches(train, ("well", "sick"), 16, training=True)))
+    assert batch[0].shape == (32, 16, 16, 1)
