@@ -57,18 +57,24 @@ def grid(images, titles, columns=4, width=8):
     matplotlib.figure.Figure
         For `show`.
     """
-    rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, 1.12 * width / columns * rows))
+    rows, images = -(-len(images) // columns), [_pixels(image) for image in images]
+    high, wide = images[0].shape[:2]
+    row = (high / wide + 0.12) * width / columns  # with room for a title
+    figure, axes = plt.subplots(rows, columns, figsize=(width, row * rows))
     for axis in np.ravel(axes):
         axis.axis("off")
     for axis, image, title in zip(np.ravel(axes), images, titles, strict=False):
-        if isinstance(image, str | Path):
-            with Image.open(image) as file:
-                image = np.asarray(file)
         axis.imshow(np.squeeze(image).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
         axis.set_title(title, fontsize=9)
     figure.tight_layout()
     return figure
+
+
+def _pixels(image):
+    if not isinstance(image, str | Path):
+        return np.asarray(image)
+    with Image.open(image) as file:
+        return np.asarray(file)
 
 
 def bars(parts, title, xlabel="label", column="label"):
@@ -117,7 +123,8 @@ def history(runs, metrics=("loss", "auc")):
         label = metric.upper() if metric == "auc" else metric
         axis.set(title=label, xlabel="epoch", ylabel=label)
         axis.spines[["top", "right"]].set_visible(False)
-    np.ravel(axes)[0].legend(frameon=False, fontsize=8)
+    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}  # where it hides no curve
+    np.ravel(axes)[-1].legend(frameon=False, fontsize=8, **beside)
     figure.tight_layout()
     return figure
 
@@ -183,26 +190,30 @@ def measures(rows, title, ylabel):
     axis.set(title=title, ylabel=ylabel, xticks=range(len(networks)))
     axis.set_xticklabels(networks)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8)
+    if len(kinds) > 1:
+        axis.legend(frameon=False, fontsize=8)
     return figure
 
 
 def curves(rows, x, y, title):
-    """Draw one line a method with its interval as a band.
+    """Draw one line a method with its interval at every point, side by side.
 
     Parameters
     ----------
     rows : DataFrame
         With columns method, low, high, and those named by `x` and `y`.
     x, y : str
-        Columns, and the axes' labels.
+        Columns, and the axes' labels; x is drawn in powers.
     title : str
         Above the figure.
     """
     figure, axis = plt.subplots(figsize=(6.5, 3.6))
-    for colour, (method, line) in zip(COLOURS, rows.groupby("method", sort=False), strict=False):
-        axis.plot(line[x], line[y], "o-", color=colour, label=method)
-        axis.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.15)
+    methods = list(rows.groupby("method", sort=False))
+    for k, (method, line) in enumerate(methods):
+        aside = 1.04 ** (k - (len(methods) - 1) / 2)  # so that no interval hides another
+        errors = [line[y] - line["low"], line["high"] - line[y]]
+        options = {"color": COLOURS[k], "capsize": 2, "elinewidth": 1}
+        axis.errorbar(line[x] * aside, line[y], errors, fmt="o-", label=method, **options)
     axis.set(title=title, xlabel=x, ylabel=y, xscale="log", xticks=sorted(set(rows[x])))
     axis.set_xticks([], minor=True)
     axis.set_xticklabels(sorted(set(rows[x])))

@@ -118,6 +118,12 @@ def recorded(prefix=""):
     return {name: value for name, value in _RECORDED.items() if name.startswith(prefix)}
 
 
+def forget(prefix):
+    """Drop what `recorded` has under names that begin so, before it is measured anew."""
+    for name in recorded(prefix):
+        del _RECORDED[name]
+
+
 def _number(value):
     if isinstance(value, float):
         return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"

@@ -22,10 +22,20 @@ EPOCHS = {
     "lean_autoencoder": (20, 25),
     "oct_classifier": (8, 8),
     "oct_autoencoder": (14, 18),
+    "alexnet": (15, 30),
+    "capstone": (12, 15),
+    "own": (6, 15),
+    "alexnet_steps": (150, 1500),  # in batches of 16, however many images there are
 }
 # Height and width of the images from lesson 5 on: on the sample, on a real archive without a GPU,
 # and with one. VGG16 without a GPU takes 160 ms for an image of 224 x 224.
-SIZES = {"smallnet": (112, 224, 224), "compactnet": (128, 128, 128), "vgg16": (64, 96, 224)}
+SIZES = {
+    "smallnet": (112, 224, 224),
+    "compactnet": (128, 128, 128),
+    "vgg16": (64, 96, 224),
+    "alexnet": (131, 131, 227),
+    "capstone": (112, 128, 224),
+}
 
 
 def epochs(name, sample):

@@ -52,3 +52,5 @@ def test_recorded_keeps_what_passed_and_only_that(monkeypatch, capsys):
         runtime.expect("own.wrong", 0.1, at_least=0.5)
     assert runtime.recorded("own.") == {"own.seconds": 4.5, "own.auc": 0.9}
     assert list(runtime.recorded()) == ["own.seconds", "own.auc", "other.auc"]
+    runtime.forget("own.")
+    assert list(runtime.recorded()) == ["other.auc"]

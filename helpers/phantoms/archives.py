@@ -211,7 +211,7 @@ def _rfmid(seed):
     names = {"Training": "Training", "Evaluation": "Validation", "Test": "Testing"}
     for s, (split, csv) in enumerate(names.items()):
         folder, rows = f"{split}_Set/{split}_Set", [RFMID_HEADER]
-        for n in range(200 if split == "Training" else 70):
+        for n in range({"Training": 400, "Evaluation": 100, "Test": 200}[split]):
             has = _diseases(rng, healthy=0.21)  # 401 of RFMiD's 1,920 are normal
             images = "Validation" if split == "Evaluation" else split
             member = f"{folder}/{images}/{n + 1}.png"
@@ -227,11 +227,11 @@ def _rfmid(seed):
 def _vietai_retina(seed):
     rng, jobs = seeded(seed, 4), []
     rows = [",".join(["filename", *FUNDUS_COLUMNS, "normal"])]
-    for n in range(420):
+    for n in range(840):
         has = _diseases(rng, healthy=0.25)
-        folder, name = ("train/train", f"{n:04d}.jpg") if n < 360 else ("test/test", f"t{n}.jpg")
+        folder, name = ("train/train", f"{n:04d}.jpg") if n < 720 else ("test/test", f"t{n}.jpg")
         jobs.append(Job(f"{folder}/{name}", "fundus", has, 20_000 + n, 0, (192, 192)))
-        if n < 360:
+        if n < 720:
             flags = [int(d in has) for d in FUNDUS_COLUMNS] + [int(not has)]
             rows.append(",".join([name, *map(str, flags)]))
     return jobs, [("train.csv", "\n".join(rows) + "\n")], lambda member: None
