@@ -42,7 +42,7 @@ def by_patient(table, share=0.2, seed=SEED):
     Raises
     ------
     ValueError
-        When `share` is outside 0..0.5 or there are too few patients.
+        When `share` is outside 0..0.5 or there are too few patients or images.
     """
     if not 0 < share <= 0.5:
         raise ValueError(f"share is {share}: choose a share of images above 0 and up to 0.5.")
@@ -50,6 +50,10 @@ def by_patient(table, share=0.2, seed=SEED):
     if groups.nunique() < folds:
         raise ValueError(
             f"{groups.nunique()} patients are too few to set {share:.0%} of the images apart."
+        )
+    if table["label"].value_counts().max() < folds:
+        raise ValueError(
+            f"No label has {folds} images, too few to set {share:.0%} apart with all labels in it."
         )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     first, second = next(splitter.split(table, table["label"], groups))
