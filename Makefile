@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test lab figures badges lock clean
+.PHONY: course test test-slow coverage lab figures badges lock clean
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
@@ -16,7 +16,15 @@ course: $(READY)
 test: $(READY)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/python -m pytest --nbval -n 2 --dist loadscope
+	.venv/bin/python -m pytest --nbval -m "not slow" -n 2 --dist loadscope
+
+# what takes long: processes killed at every step, long fuzzing, folders of 1,000 images
+test-slow: $(READY)
+	.venv/bin/python -m pytest tests -m slow -n 2 --dist loadscope
+
+# the branches of helpers/ that tests/ alone takes: pyproject.toml says how many at least
+coverage: $(READY)
+	.venv/bin/python -m pytest tests -m "not slow" -n 2 --dist loadscope --cov
 
 lab: $(READY)
 	@.venv/bin/jupyter lab notebooks

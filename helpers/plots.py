@@ -182,7 +182,7 @@ def measures(rows, title, ylabel):
     figure, axis = plt.subplots(figsize=(6.5, 3.4))
     networks, kinds = rows["network"].unique(), rows["measure"].unique()
     for k, (kind, colour) in enumerate(zip(kinds, COLOURS, strict=False)):
-        line = rows[rows["measure"] == kind]
+        line = rows[rows["measure"] == kind].set_index("network").reindex(networks)
         places = np.arange(len(line)) + (k - (len(kinds) - 1) / 2) * 0.8 / len(kinds)
         errors = np.abs(line[["low", "high"]].to_numpy().T - line["mean"].to_numpy())
         axis.bar(places, line["mean"], 0.8 / len(kinds), color=colour, label=kind)

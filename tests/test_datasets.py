@@ -169,6 +169,35 @@ def test_in_colab_a_failed_download_falls_back_to_the_sample(home, monkeypatch, 
     assert "make a token.\nGoing on with the drawn sample." in capsys.readouterr().out
 
 
+def test_what_kaggle_sent_is_used_when_its_archive_is_gone(home):
+    kaggle = home / "chest_xray" / "kaggle"
+    kaggle.mkdir(parents=True)
+    assert datasets.fetch("chest_xray", "auto") == kaggle
+    datasets.fetch.cache_clear()
+    assert datasets.fetch("chest_xray", "kaggle") == kaggle
+
+
+def test_a_sample_is_drawn_once(home, monkeypatch, capsys):
+    drawn = []
+
+    def write(name, folder):
+        drawn.append(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        chest_archive(folder / f"{name}-sample.zip")
+        chest_archive(folder / f"{name}-sample-masks.zip")
+
+    monkeypatch.setattr(datasets.archives, "write", write)
+    folder = datasets.fetch("chest_xray", "sample")
+    assert folder == home / "chest_xray" / "sample"
+    assert datasets.is_sample(datasets.table("chest_xray", folder))
+    assert (home / "chest_xray" / "sample-masks").is_dir()
+    assert "drawing the sample, once" in capsys.readouterr().out
+    (home / "archives" / "chest_xray-sample-masks.zip").unlink()  # a half-written sample
+    datasets.archive("chest_xray", "sample")
+    datasets.archive("chest_xray", "sample")
+    assert drawn == ["chest_xray"] * 2
+
+
 def test_another_data_sets_archive_is_not_taken(home, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(datasets, "_sample", lambda name: home / "drawn.zip")
     archive = chest_archive(tmp_path / "mine.zip")

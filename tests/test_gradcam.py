@@ -262,3 +262,9 @@ def test_randomised_from_the_top_down():
     assert not seen[0][1][4] and all(seen[0][1][:4])  # first only the last layer's kernel
     assert not any(seen[-1][1][::2])  # in the end every kernel; biases start at zero anyway
     np.testing.assert_equal(model.get_weights(), kept)
+
+
+def test_a_network_that_was_never_called_has_nothing_to_look_at():
+    model = keras.Sequential(convolutions())
+    with pytest.raises(ValueError, match="has no layer with rows and columns"):
+        gradcam.find_layer(model)

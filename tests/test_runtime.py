@@ -78,3 +78,43 @@ def test_setup_prints_one_line(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert "GPU: none" in out and "images: sample" in out
+
+
+def test_setup_in_colab_says_what_a_gpu_would_change(capsys, monkeypatch):
+    monkeypatch.setattr(runtime, "in_colab", lambda: True)
+    for found, lines in ((None, 2), ("NVIDIA", 1)):
+        monkeypatch.setattr(runtime, "gpu", lambda found=found: found)
+        runtime.setup()
+        out = capsys.readouterr().out
+        assert out.startswith("Running on Colab") and out.count("\n") == lines
+        assert ("T4 GPU" in out) == (found is None)
+
+
+def test_a_gpu_is_known_by_its_driver(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert runtime.gpu() is None
+    (tmp_path / "nvidia-smi").touch(mode=0o755)
+    assert runtime.gpu() == "NVIDIA"
+
+
+def test_quiet_lets_nothing_of_a_library_through_but_errors(capfd):
+    import os
+
+    with pytest.raises(KeyError), runtime.quiet():
+        os.write(2, b"a C++ library's word")
+        raise KeyError("kept")
+    os.write(2, b"afterwards")
+    assert capfd.readouterr().err == "afterwards"
+
+
+def test_numbers_of_numpy_are_recorded_as_plain_ones(capsys, monkeypatch):
+    import numpy as np
+
+    monkeypatch.setattr(runtime, "_RECORDED", {})
+    runtime.record("a.seconds", np.float32(0.5))
+    runtime.expect("b.count", np.int64(12_345), at_least=1)
+    assert runtime.recorded() == {"a.seconds": 0.5, "b.count": 12_345}
+    assert runtime.recorded("b.") == {"b.count": 12_345}
+    assert capsys.readouterr().out == (
+        "a.seconds = 0.5 (recorded)\nb.count = 12,345 (at least 1)\n"
+    )
