@@ -1,21 +1,16 @@
 """Small copies of image files, made once, so that no epoch, split or session decodes them again."""
 
-import contextlib
 import hashlib
 import io
 import os
 import secrets
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
-from helpers import runtime
-
-FORMATS = ("JPEG", "PNG", "BMP", "GIF")  # what pipelines.decode reads
-THREADS = min(os.cpu_count() or 1, 8)  # Pillow decodes in several at once; each holds one image
+from helpers import check, runtime
 
 
 def shrink(rows, size):
@@ -24,15 +19,13 @@ def shrink(rows, size):
     A copy is made once, whatever table its file is in, and again only when the file changes. When
     this is stopped or killed, the next call makes what is missing.
 
-    The pixels are those of `pipelines.decode(path, size, 3)`, within 2 of 255 on average. Only
-    where that falls short they are as in `images.read`: an image is turned the way its EXIF tag
-    says, transparent pixels are put over black, and grey of 16 bits without a value above 4095
-    counts as 12-bit data. A grey file gives a grey copy, all others RGB.
+    The pixels are those of `pipelines.decode(path, size, 3)`, within 2 of 255 on average. A
+    grey file gives a grey copy, all others RGB.
 
     Parameters
     ----------
     rows : DataFrame
-        With a column path. Files that cannot be read are left out, and one line says so.
+        With a column path. Files that cannot be read are left out, and a list says so.
     size : int
         Height and width of the copies, in pixels, whatever the shape of the images.
 
@@ -60,9 +53,16 @@ def shrink(rows, size):
             f"The small copies cannot be written to {folder} ({error.strerror or error}); free "
             "some room, or set COURSE_DATA to a folder of yours."
         ) from error
+    bad = {path: bad[path] for path in rows["path"] if path in bad}  # in the table's order
+    total = rows["path"].nunique()
+    if len(bad) == total:
+        name, why = Path(next(iter(bad))).name, next(iter(bad.values()))
+        raise ValueError(
+            f"None of the {total:,} images can be read, {name} first ({why}); check the table's "
+            "paths."
+        )
+    check.tell(bad, total)
     unread = rows["path"].isin(list(bad)).to_numpy()
-    if unread.any():
-        _tell(rows["path"][unread], len(rows), bad)
     small = rows[~unread]
     return small.assign(original=small["path"], path=small["path"].map(copies))
 
@@ -74,7 +74,7 @@ def _copies(paths, folder):
         try:
             state = os.stat(path)
         except OSError as error:
-            bad[path] = _reason(error)
+            bad[path] = check.reason(error)
             continue
         marks = f"|{state.st_mtime_ns}|{state.st_size}".encode()
         name = hashlib.sha256(os.fsencode(os.path.abspath(path)) + marks).hexdigest()[:32]
@@ -92,7 +92,7 @@ def _make_missing(copies, folder, size):
     def make(path):
         return _make(path, copies[path], size)
 
-    with _warnings_off(), ThreadPoolExecutor(THREADS) as pool:
+    with check.warnings_off(), ThreadPoolExecutor(check.THREADS) as pool:
         for start in range(0, len(missing), 100):  # a task waits in memory, so never for all files
             part = missing[start : start + 100]
             for path, reason in zip(part, pool.map(make, part), strict=True):
@@ -105,21 +105,13 @@ def _make_missing(copies, folder, size):
     return bad
 
 
-@contextlib.contextmanager
-def _warnings_off():
-    """Silence Pillow's remarks on odd files; only the one on absurdly large images is an error."""
-    with warnings.catch_warnings(action="ignore"):
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
 def _make(path, copy, size):
     """Write the small copy of one file and return None, or why the file cannot be read."""
     packed = io.BytesIO()
     try:
         _small(path, size).save(packed, "PNG")
     except Exception as error:  # damaged data makes decoders raise anything
-        return _reason(error)
+        return check.reason(error)
     part = Path(f"{copy}.{secrets.token_hex(4)}.part")  # another process may make the same copy
     try:
         part.write_bytes(packed.getvalue())
@@ -128,21 +120,13 @@ def _make(path, copy, size):
         part.unlink(missing_ok=True)
 
 
-def _reason(error):
-    if isinstance(error, UnidentifiedImageError):
-        return "no image in it"
-    if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
-        return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-    return getattr(error, "strerror", None) or "cut off or damaged"
-
-
 def _small(path, size):
     """Read an image file and return it as a Pillow image of size x size pixels, L or RGB."""
-    with Image.open(path, formats=FORMATS) as image:
+    with check.opened(Path(path).read_bytes()) as image:
         # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is still twice too large; its last row and
         # column may then stand for less than a pixel, so `box` says where the image ends
         _, box = image.draft(image.mode, (2 * size, 2 * size)) or (None, None)
-        turn = _turn(image)
+        turn = check.turn(image)
         # averages whole pixels down to three times the size, then weighs as TensorFlow does
         small = _eight_bits(image).resize(
             (size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3
@@ -150,12 +134,6 @@ def _small(path, size):
     small.info.clear()  # a profile or a transparent colour belongs to the pixels that were
     small.getexif()[ExifTags.Base.Orientation] = turn
     return ImageOps.exif_transpose(small)
-
-
-def _turn(image):
-    with contextlib.suppress(Exception):  # an EXIF block may be damaged and the image not
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    return 1
 
 
 def _eight_bits(image):
@@ -169,13 +147,3 @@ def _eight_bits(image):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
     return image if image.mode == mode else image.convert(mode)  # convert always copies
-
-
-def _tell(paths, total, bad):
-    """Say which files are left out, or that there is no other."""
-    first = f"{Path(paths.iloc[0]).name} first ({bad[paths.iloc[0]]})"
-    if len(paths) == total:
-        raise ValueError(
-            f"None of the {total:,} images can be read, {first}; check the table's paths."
-        )
-    print(f"{len(paths):,} of {total:,} images cannot be read, {first}: left out.")

@@ -1,22 +1,22 @@
-"""One image file of any kind, to the very pixels that `pipelines` would make of it."""
+"""One image file of any kind, to the very pixels that a batch holds of it."""
 
-import io
+import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from helpers import dicom, pipelines
+from helpers import check, dicom
 from helpers.backend import tf
+
+ONE = threading.Lock()  # warnings are silenced for the whole process, so by one thread at a time
 
 
 def read(path, size, channels):
     """Read a JPEG, PNG or DICOM file and resize it, whatever its shape, to a square.
 
-    An 8-bit JPEG or PNG gives the pixels of `pipelines.decode`. Besides, it is turned the way its
-    EXIF tag says; transparent pixels are put over black; of 16 bits per value, a file without a
-    value above 4095 counts as 12-bit data; DICOM is shown as `dicom.read` says.
+    A JPEG or PNG gives the pixels of `pipelines.decode`; DICOM is shown as `dicom.read` says.
 
     Parameters
     ----------
@@ -39,13 +39,33 @@ def read(path, size, channels):
         one sentence with the file's name and what to do.
     """
     if dicom.is_dicom(path):
-        pixels = _decoded(_png(dicom.read(path)), channels)
-        return pipelines.resize(pixels, size)
+        return resize(_decoded(_png(dicom.read(path)), channels), size)
+    return resize(pixels(path, channels), size)
+
+
+def pixels(path, channels):
+    """Read a JPEG or PNG file as it is meant to be seen.
+
+    It is turned the way its EXIF tag says; transparent pixels are put over black; of 16 bits per
+    value, a file without a value above 4095 counts as 12-bit data; of printing colours (CMYK) grey
+    is made through RGB. All else is as TensorFlow decodes it.
+
+    Returns
+    -------
+    ndarray
+        uint8 [H, W, channels].
+
+    Raises
+    ------
+    ValueError
+        As `read`.
+    """
     data, name = dicom.contents(path), Path(path).name
     try:
-        with warnings.catch_warnings(action="ignore"):
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return pipelines.resize(_ordinary(data, channels), size)
+        with ONE, warnings.catch_warnings(action="ignore"):
+            image = check.opened(data)
+            turn = check.turn(image)
+        return _turned(_upright(image, data, channels), turn)
     except UnidentifiedImageError:
         raise ValueError(f"{name} is no JPEG, PNG or DICOM file; check what it is.") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -57,17 +77,28 @@ def read(path, size, channels):
         ) from error
 
 
-def _ordinary(data, channels):
-    image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
-    turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+def resize(image, size):
+    """Resize an image [H, W, C] in 0..255, whatever its shape, to uint8 [size, size, C]."""
+    fits = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
+    image = tf.cond(
+        fits,
+        lambda: tf.cast(image, tf.float32),  # antialiasing costs time even where nothing changes
+        lambda: tf.image.resize(image, (size, size), antialias=True),
+    )
+    return tf.saturate_cast(tf.round(image), tf.uint8)
+
+
+def _upright(image, data, channels):
+    """Return uint8 [H, W, channels], not yet turned."""
     if image.format == "PNG" and data[24] == 16:  # bits per value, in the header
         data = _png(_sixteen_bits(data))
     elif image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
         if (rgba[..., 3] < 255).any():
             data = _png(np.round(rgba[..., :3] * (rgba[..., 3:] / 255)).astype(np.uint8))
-    pixels = _decoded(data, channels)
-    return pixels if turn == 1 else _turned(pixels.numpy(), turn)
+    elif image.mode == "CMYK" and channels == 1:  # TensorFlow makes RGB of it, but no grey
+        data = _png(_decoded(data, 3).numpy())
+    return _decoded(data, channels).numpy()
 
 
 def _decoded(data, channels):
@@ -90,6 +121,8 @@ def _sixteen_bits(data):
 
 
 def _turned(pixels, turn):
+    if turn == 1:
+        return pixels
     image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
     image.getexif()[ExifTags.Base.Orientation] = turn
     return np.atleast_3d(np.asarray(ImageOps.exif_transpose(image)))

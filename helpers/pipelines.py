@@ -2,11 +2,12 @@
 
 import hashlib
 import math
+import os
 from pathlib import Path
 
 import numpy as np
 
-from helpers import runtime
+from helpers import check, images, runtime
 from helpers.backend import tf
 from helpers.runtime import SEED
 
@@ -50,9 +51,16 @@ def batches(
     Raises
     ------
     ValueError
-        When a label is not among `classes`, or the table is empty.
+        When a label is not among `classes`, the table is empty, or a file cannot be read, before
+        the first batch: every file is decoded once to know (see `check.faults`).
     """
     labels = encode(rows["label"], classes)
+    if bad := check.faults(rows["path"]):
+        first, why = next(iter(bad.items()))
+        raise ValueError(
+            f"{len(bad):,} of {len(rows):,} images cannot be read, {Path(first).name} first "
+            f"({why}); leave them out with check.readable(rows)."
+        )
     files = tf.data.Dataset.from_tensor_slices((rows["path"].to_list(), labels))
     decoded = files.map(lambda path, label: (decode(path, size, channels), label), tf.data.AUTOTUNE)
     if keep:
@@ -83,26 +91,35 @@ def encode(labels, classes):
 
 
 def decode(path, size, channels=1):
-    """Read a JPEG or PNG file and resize it, whatever its shape, to a square.
+    """Read a JPEG or PNG file as `images.pixels` does and resize it, to a square.
+
+    Parameters
+    ----------
+    path : str or tf.Tensor
+        The file.
+    size, channels : int
+        As for `batches`.
 
     Returns
     -------
     tf.Tensor
         uint8 [size, size, channels].
+
+    Raises
+    ------
+    ValueError
+        As `images.read`; inside a tf.data pipeline, TensorFlow wraps it into an error of its own.
     """
-    image = tf.io.decode_image(tf.io.read_file(path), channels, expand_animations=False)
-    return tf.ensure_shape(resize(image, size), (size, size, channels))
+    if tf.is_symbolic_tensor(path):
 
+        def read(name):
+            return images.pixels(os.fsdecode(name), channels)
 
-def resize(image, size):
-    """Resize an image [H, W, C] in 0..255, whatever its shape, to uint8 [size, size, C]."""
-    fits = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
-    image = tf.cond(
-        fits,
-        lambda: tf.cast(image, tf.float32),  # antialiasing costs time even where nothing changes
-        lambda: tf.image.resize(image, (size, size), antialias=True),
-    )
-    return tf.saturate_cast(tf.round(image), tf.uint8)
+        image = tf.numpy_function(read, [path], tf.uint8, stateful=False)
+    else:
+        image = images.pixels(os.fsdecode(path.numpy() if tf.is_tensor(path) else path), channels)
+    image = tf.ensure_shape(image, (None, None, channels))
+    return tf.ensure_shape(images.resize(image, size), (size, size, channels))
 
 
 def augment(images, seed, rotation=5, shift=0.1):

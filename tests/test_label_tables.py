@@ -1,15 +1,20 @@
 """A CSV file of labels is read as written, and every fault in it is one sentence that names it."""
 
+import io
 import random
 import re
 import zipfile
 
 import pytest
+from PIL import Image
 
 from helpers import datasets, download
 from helpers.datasets import labels, layouts
 
 TOP = "Training_Set/Training_Set"
+DRAWN = io.BytesIO()
+Image.new("L", (2, 2)).save(DRAWN, "PNG")
+IMAGE = DRAWN.getvalue()
 CSV = f"{TOP}/RFMiD_Training_Labels.csv"
 
 
@@ -20,10 +25,10 @@ def written(folder, text, name="t.csv"):
 
 
 def unpacked(folder, images, csv, text):
-    """Write the files of an archive; no test here looks into an image."""
-    for name, content in [*((name, "an image") for name in images), (csv, text)]:
+    """Write the files of an archive, all images the same."""
+    for name, content in [*((name, IMAGE) for name in images), (csv, text.encode())]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content.encode())
+        (folder / name).write_bytes(content)
     return folder
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers import download, runtime
+from helpers import check, download, runtime
 from helpers.datasets.own import own_images
 from helpers.datasets.registry import REGISTRY
 from helpers.phantoms import archives
@@ -113,15 +113,25 @@ def table(name, folder=None):
     -------
     DataFrame
         path, label, group (the patient), split (train, val or test, the archive's own), sorted by
-        path; for vietai_retina and rfmid one 0/1 column a disease as well.
+        path; for vietai_retina and rfmid one 0/1 column a disease as well. Images that cannot be
+        read are left out, and a list of them is printed.
     """
     folder = Path(folder or fetch(name))
-    rows = REGISTRY[name].read(folder)
+    rows = _listed(name, folder)
+    return rows if is_sample(rows) else _some(name, folder, check.readable(rows))
+
+
+def _listed(name, folder):
+    rows = _some(name, folder, REGISTRY[name].read(folder))
+    return rows.sort_values("path", ignore_index=True)
+
+
+def _some(name, folder, rows):
     if rows.empty:
         raise ValueError(
             f"There are no images of {name} in {folder.name}: unpack the archive again."
         )
-    return rows.sort_values("path", ignore_index=True)
+    return rows.reset_index(drop=True)
 
 
 def is_sample(rows):
@@ -169,7 +179,7 @@ def _masks_archive(name):
 def _compare(name, folder):
     entry = REGISTRY[name]
     try:
-        rows = table(name, folder)
+        rows = _listed(name, folder)
     except ValueError as error:  # its sentence says what to do, which is not to free some room
         raise download.DownloadError(str(error)) from None
     came = {k: n for k, n in counts(rows, entry).items() if k in entry.counts}

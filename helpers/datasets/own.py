@@ -1,25 +1,22 @@
 """A folder of one's own images becomes a table: path, label, group, split."""
 
-import io
 import re
-import warnings
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
+from helpers import check
 from helpers.datasets import labels, layouts
 
 PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-END = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}  # a whole file holds it
 
 
 def own_images(folder, patient=None):
     r"""List a folder of one's own JPEG and PNG images.
 
     The folder holds either one subfolder a class, its name the label, or a file labels.csv with
-    the columns filename, label and, where it is known, patient. What cannot be used is left out,
-    and how many files that are is printed.
+    the columns filename, label and, where it is known, patient. What cannot be read is left out,
+    and a list of it is printed.
 
     Parameters
     ----------
@@ -80,11 +77,12 @@ def _from_csv(folder):
     rows["path"] = [str(folder / name) for name in rows["filename"]]
     labels.say_unnamed(layouts.images(folder), rows, file)
     rows = labels.existing(rows)
-    return rows[rows["path"].isin(_usable(rows["path"]))]
+    return check.readable(rows)
 
 
 def _from_folders(folder):
-    found = [Path(path) for path in _usable(sorted(map(str, layouts.files(folder))))]
+    found = pd.DataFrame({"path": sorted(map(str, layouts.files(folder)))}, dtype=object)
+    found = [Path(path) for path in check.readable(found)["path"]]
     direct = [path.name for path in found if path.parent == folder]
     if direct:
         said = labels.listed(
@@ -101,37 +99,6 @@ def _from_folders(folder):
             "classes: give the path of one of them."
         )
     return pd.DataFrame({"path": map(str, found), "label": names})
-
-
-def _usable(paths):
-    faults = {path: fault for path in paths if (fault := _fault(path))}
-    if faults:
-        names = [Path(path).name for path in faults]
-        said = labels.listed(names, "file is left out", "files are left out")
-        print(f"{said}: it {next(iter(faults.values()))}.")
-    return [path for path in paths if path not in faults]
-
-
-def _fault(path):
-    """Return what keeps `pipelines` from decoding a file, or None."""
-    try:
-        data = Path(path).read_bytes()
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image,
-        ):
-            if image.mode == "CMYK":
-                return "has printing colours (CMYK), so save it as RGB"
-            # verify() passes a JPEG that is cut off; to load it at an eighth of its size is fast
-            image.draft("L", (1, 1))
-            image.load()
-            return None if END.get(image.format, END["JPEG"]) in data else "is cut off"
-    except UnidentifiedImageError:
-        return "is no JPEG or PNG image"
-    except Image.DecompressionBombError:
-        return "has too many pixels, so shrink it"
-    except Exception:  # damaged data makes decoders raise anything
-        return "is damaged, cut off or locked"
 
 
 def _patients(rows, pattern):
