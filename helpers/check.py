@@ -96,9 +96,7 @@ def opened(data):
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # Pillow refuses twice as many
         raise Image.DecompressionBombError
-    if (
-        END.get(image.format, END["JPEG"]) not in data
-    ):  # Pillow may do without, or fill up with grey
+    if END.get(image.format, END["JPEG"]) not in data:  # Pillow would fill up with grey
         raise ValueError("cut off")
     if image.format == "PNG":
         image.verify()  # the checksum of every chunk, to the last; the image is closed then
