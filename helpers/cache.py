@@ -7,7 +7,6 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from helpers import check, runtime
@@ -128,22 +127,9 @@ def _small(path, size):
         _, box = image.draft(image.mode, (2 * size, 2 * size)) or (None, None)
         turn = check.turn(image)
         # averages whole pixels down to three times the size, then weighs as TensorFlow does
-        small = _eight_bits(image).resize(
+        small = check.eight_bits(image).resize(
             (size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3
         )
     small.info.clear()  # a profile or a transparent colour belongs to the pixels that were
     small.getexif()[ExifTags.Base.Orientation] = turn
     return ImageOps.exif_transpose(small)
-
-
-def _eight_bits(image):
-    """Return a Pillow image as L or RGB, transparent pixels over black."""
-    if image.mode.startswith("I"):  # grey of 16 bits, which convert would cut at 255
-        pixels = np.asarray(image)
-        top = 4095 if pixels.max() < 4096 else 65535
-        return Image.fromarray(np.round(pixels * np.float32(255 / top)).astype(np.uint8))
-    mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
-    return image if image.mode == mode else image.convert(mode)  # convert always copies

@@ -10,6 +10,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from helpers import runtime
@@ -109,6 +110,19 @@ def turn(image):
     with contextlib.suppress(Exception):  # an EXIF block may be damaged and the image not
         return image.getexif().get(ExifTags.Base.Orientation, 1)
     return 1
+
+
+def eight_bits(image):
+    """Return a Pillow image as L or RGB, transparent pixels over black."""
+    if image.mode.startswith("I"):  # grey of 16 bits, which convert would cut at 255
+        pixels = np.asarray(image)
+        top = 4095 if pixels.max() < 4096 else 65535
+        return Image.fromarray(np.round(pixels * np.float32(255 / top)).astype(np.uint8))
+    mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    return image if image.mode == mode else image.convert(mode)  # convert always copies
 
 
 def reason(error):

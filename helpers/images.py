@@ -65,7 +65,11 @@ def pixels(path, channels):
         with ONE, warnings.catch_warnings(action="ignore"):
             image = check.opened(data)
             turn = check.turn(image)
-        return _turned(_upright(image, data, channels), turn)
+        try:
+            seen = _upright(image, data, channels)
+        except tf.errors.InvalidArgumentError:  # it gives up on some files that Pillow reads whole
+            seen = _decoded(_png(np.asarray(check.eight_bits(image))), channels).numpy()
+        return _turned(seen, turn)
     except UnidentifiedImageError:
         raise ValueError(f"{name} is no JPEG, PNG or DICOM file; check what it is.") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):

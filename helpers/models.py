@@ -1,6 +1,11 @@
-"""The networks of the course: every one takes raw 0..255 pixels and scales them itself."""
+"""The networks of the course, which take raw 0..255 pixels and scale them; and those in files."""
 
+import json
 import math
+import zipfile
+from pathlib import Path
+
+import h5py
 
 from helpers.backend import keras
 
@@ -158,3 +163,68 @@ def conv_norm(x, width, strides=1, activation="relu"):
     x = layers.Conv2D(width, 3, strides=strides, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization(momentum=0.9)(x)
     return layers.Activation(activation)(x) if activation else x
+
+
+def load(file):
+    """Load a network from a `.keras` file in safe mode, whoever made it.
+
+    Parameters
+    ----------
+    file : str or Path
+        As `training.save` or Keras writes it. No code in it is run: a Lambda layer, which is
+        program code, is refused, and so is HDF5, for which Keras has no safe mode.
+
+    Returns
+    -------
+    keras.Model
+        With its optimizer where that was saved.
+
+    Raises
+    ------
+    ValueError
+        When it is not loaded: one sentence with the file's name and what to do.
+    """
+    file = Path(file)
+    name = file.name or str(file)
+    if not file.is_file():
+        raise ValueError(f"There is no file {name}: check the path.")
+    if h5py.is_hdf5(file):
+        raise ValueError(
+            f"{name} is HDF5, which Keras cannot load in safe mode, so it is not loaded: ask its "
+            "maker to save the model as .keras."
+        )
+    try:
+        with zipfile.ZipFile(file) as packed:
+            whole, config = packed.testzip() is None, json.loads(packed.read("config.json"))
+    except Exception:  # damage raises anything
+        whole, config = False, None
+    if not (whole and isinstance(config, dict)):
+        raise ValueError(f"{name} is no whole .keras file: copy or save it again.")
+    _refuse_code(name, config)
+    try:
+        return keras.saving.load_model(file, safe_mode=True)
+    except Exception as error:  # Keras raises anything on what it cannot build
+        raise ValueError(
+            f"{name} cannot be loaded by Keras {keras.version()}: save it again with this version."
+        ) from error
+
+
+def _refuse_code(name, config):
+    """Raise ValueError where a model's description holds more than what Keras knows."""
+    parts, todo = [config], "ask its maker to save it with layers of Keras only."
+    for part in parts:  # grows as it is gone through
+        inside = part.values() if isinstance(part, dict) else part
+        parts += [each for each in inside if isinstance(each, (dict, list))]
+    kinds = [part for part in parts if isinstance(part, dict) and "class_name" in part]
+    if any(part["class_name"] in ("Lambda", "__lambda__") for part in kinds):
+        raise ValueError(
+            f"{name} holds a Lambda layer, that is program code, so it is not loaded: {todo}"
+        )
+    for part in kinds:
+        registered = part.get("registered_name")
+        ours = registered and keras.saving.get_registered_object(registered)
+        if not ours and not str(part.get("module", "keras")).startswith("keras"):
+            raise ValueError(
+                f"{name} holds {part['class_name']}, which Keras does not know, so it is not "
+                f"loaded: {todo}"
+            )

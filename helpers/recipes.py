@@ -36,7 +36,7 @@ def trained(name, train, classes, sample):
     file = kept(name, train, classes, sample, weights)
     if file.exists():
         print(f"{name}: trained before, loaded")
-        return keras.saving.load_model(file)
+        return models.load(file)
     started = time.perf_counter()
     keras.utils.set_random_seed(runtime.SEED)
     model = _recipe(name, train, classes, sample, base)

@@ -5,7 +5,7 @@ import os
 import time
 import zipfile
 
-from helpers import runtime
+from helpers import models, runtime
 from helpers.backend import keras
 
 # Epochs of every network, on the drawn sample and on a real archive: nowhere else in the course.
@@ -186,7 +186,7 @@ def save(model, file, history=None):
 
 def _restore(model, file):
     try:
-        before = keras.saving.load_model(file)
+        before = models.load(file)
         with zipfile.ZipFile(file) as packed:
             history = json.loads(packed.read("history.json"))
         model.set_weights(before.get_weights())
