@@ -121,7 +121,9 @@ def _make(path, copy, size):
 
 def _small(path, size):
     """Read an image file and return it as a Pillow image of size x size pixels, L or RGB."""
-    with check.opened(Path(path).read_bytes()) as image:
+    data = Path(path).read_bytes()
+    with check.opened(data) as image:
+        check.complete(image, data)
         # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is still twice too large; its last row and
         # column may then stand for less than a pixel, so `box` says where the image ends
         _, box = image.draft(image.mode, (2 * size, 2 * size)) or (None, None)

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def fault(path):
 
 
 def opened(data):
-    """Open a JPEG or PNG file's bytes as a Pillow image; its `load` raises where pixels lack.
+    """Open a JPEG or PNG file's bytes as a Pillow image; see `complete` besides.
 
     Raises
     ------
@@ -103,6 +104,24 @@ def opened(data):
         image.verify()  # the checksum of every chunk, to the last; the image is closed then
         return Image.open(io.BytesIO(data), formats=FORMATS)
     return image
+
+
+def complete(image, data):
+    """Raise ValueError where a PNG ends before its last row; Pillow would leave the rest black."""
+    if image.format != "PNG" or data[28]:  # rows of an interlaced one are not in one piece
+        return
+    values = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[data[25]]  # of a pixel, by the kind of colours
+    missing = image.height * (1 + (image.width * values * data[24] + 7) // 8)
+    inflate, place = zlib.decompressobj(), 8
+    while missing > 0 and place < len(data):
+        size, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        packed = data[place + 8 : place + 8 + size] if kind == b"IDAT" else b""
+        while packed and missing > 0:
+            found = len(inflate.decompress(packed, 1 << 20))
+            missing, packed = missing - found, inflate.unconsumed_tail if found else b""
+        place += size + 12
+    if missing > 0:
+        raise ValueError("cut off")
 
 
 def turn(image):
@@ -143,7 +162,9 @@ def warnings_off():
 
 def _fault(path):
     try:
-        with opened(Path(path).read_bytes()) as image:
+        data = Path(path).read_bytes()
+        with opened(data) as image:
+            complete(image, data)
             image.draft("L", (1, 1))  # a JPEG at an eighth of its size: all of it is read, fast
             image.load()
     except Exception as error:  # damaged data makes decoders raise anything

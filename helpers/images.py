@@ -68,6 +68,7 @@ def pixels(path, channels):
         try:
             seen = _upright(image, data, channels)
         except tf.errors.InvalidArgumentError:  # it gives up on some files that Pillow reads whole
+            check.complete(image, data)
             seen = _decoded(_png(np.asarray(check.eight_bits(image))), channels).numpy()
         return _turned(seen, turn)
     except UnidentifiedImageError:
