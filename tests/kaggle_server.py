@@ -13,6 +13,7 @@ with nothing ordered every step answers well. `server.seen` lists (step, headers
 
 import json
 import threading
+import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +34,8 @@ class Fault:
     length: int | None = None  # what Content-Length claims
     cut: int | None = None  # close the connection after so many bytes
     hold: threading.Event | None = None  # wait here after `cut` bytes
+    piece: int | None = None  # send so many bytes at a time ...
+    pause: float = 0  # ... and wait so many seconds after each
     headers: dict = field(default_factory=dict)  # more or other headers; None leaves one out
 
 
@@ -70,8 +73,11 @@ class Handler(BaseHTTPRequestHandler):
             if value is not None:
                 self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body[: fault.cut])
-        self.wfile.flush()
+        body = body[: fault.cut]
+        for start in range(0, len(body), fault.piece or len(body) or 1):
+            self.wfile.write(body[start : start + (fault.piece or len(body))])
+            self.wfile.flush()
+            time.sleep(fault.pause)
         if fault.hold:
             fault.hold.wait(30)
         # A claimed length that is not the body's leaves the connection out of step: close it.

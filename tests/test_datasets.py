@@ -66,6 +66,16 @@ def test_chest_xray(tmp_path):
     assert table["group"].tolist() == ["person1_bacteria", "IM-0001", "person1_virus"]
 
 
+@pytest.mark.parametrize("name", ["chest_xray", "oct2017"])
+def test_a_class_in_small_letters_and_a_folder_that_is_none(tmp_path, capsys, name):
+    second = datasets.REGISTRY[name].classes[1]
+    names = ["train/normal/IM-1-1.jpeg", f"Train/{second}/a--1.jpeg", "train/unsure/b.jpeg"]
+    table = datasets.table(name, unpacked(tmp_path, [f"top/{n}" for n in names]))
+    assert sorted(table["label"]) == sorted(["NORMAL", second])
+    assert table["split"].tolist() == ["train"] * 2 and "" not in table["group"].tolist()
+    assert "1 folder is no class, unsure (NORMAL," in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("release", ["now", "first"])
 def test_covid_radiography(tmp_path, release):
     if release == "now":

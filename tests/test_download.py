@@ -177,6 +177,69 @@ def test_killed_between_check_and_rename(server, tmp_path, monkeypatch):
     assert server.steps().count("storage") == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "size", [0, 1, 1 << 20, len(ARCHIVE) - 1, *random.Random(0).sample(range(len(ARCHIVE)), 16)]
+)
+def test_cut_at_any_byte(server, tmp_path, size):
+    """The connection ends; so it does once more, one byte on; and the next call has it all."""
+    again = Fault(cut=size + 1)
+    server.faults["storage"] += [Fault(cut=size), *[again] * 30]
+    folder = tmp_path / "data"
+    try:
+        kaggle_archive(SLUG, folder)
+    except DownloadError as error:
+        assert str(error).endswith(".") and "\n" not in str(error)
+        assert not (folder / "chest-xray.zip").exists()
+    server.faults["storage"].clear()
+    assert kaggle_archive(SLUG, folder).read_bytes() == ARCHIVE
+    assert names(folder) == ["chest-xray.zip"]
+
+
+def test_a_slow_file_is_waited_for(server, tmp_path, monkeypatch):
+    """Every piece takes longer than the look at the log, all of them longer than STALL."""
+    monkeypatch.setattr(download, "STALL", 4)
+    server.faults["storage"].append(Fault(pause=0.3, piece=len(ARCHIVE) // 20))
+    assert kaggle_archive(SLUG, tmp_path).read_bytes() == ARCHIVE
+    assert server.steps().count("storage") == 1
+
+
+STEPS = ("GetDatasetMetadata", "DownloadDataset", "storage")
+WORDS = {401: "(401)", 403: "(403)", 404: "(404)", 429: "(429)", 500: "500", 503: "503"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("status", WORDS)
+def test_each_status_at_each_step(server, tmp_path, step, status):
+    """It is said, nothing is left that counts as the archive, and a later call has it all."""
+    server.faults[step] += [Fault(status=status)] * 20
+    said = fails(kaggle_archive, SLUG, tmp_path / "data")
+    assert WORDS[status] in said and said.startswith("chest-xray: ")
+    assert not (tmp_path / "data/chest-xray.zip").exists()
+    server.faults[step].clear()
+    server.faults[step].append(Fault(status=status))
+    if status in (429, 500, 503):
+        assert kaggle_archive(SLUG, tmp_path / "data").read_bytes() == ARCHIVE
+        server.faults[step].append(Fault(status=status))
+    else:
+        fails(kaggle_archive, SLUG, tmp_path / "data")
+        assert kaggle_archive(SLUG, tmp_path / "data").read_bytes() == ARCHIVE
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
+def test_no_room_in_the_middle(server, tmp_path, monkeypatch):
+    """The disk is full once half is there: a limit on a file's size stands for it."""
+    room = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (1_500_000,) * 2); import signal; "
+    room += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "CLIENT", room + download.CLIENT)
+        said = fails(kaggle_archive, SLUG, tmp_path / "data")
+    assert "has no room" in said
+    assert not (tmp_path / "data/chest-xray.zip").exists()
+    assert kaggle_archive(SLUG, tmp_path / "data").read_bytes() == ARCHIVE
+
+
 @pytest.mark.parametrize(
     "step, status, words",
     [
@@ -391,6 +454,9 @@ LINK = stat.S_IFLNK | 0o777
         ([("a/1", b"1"), ("a/1", b"2")], "twice"),
         ([("a /1", b"1"), ("a/1", b"2")], "twice"),
         ([("a", b"1"), ("a/1", b"2")], "cannot be unpacked"),
+        ([("a/1.png", b"1"), ("A/1.png", b"2")], "twice"),
+        ([("a/hard", b"/etc/passwd", LINK)], "link"),
+        ([("dev", b"", stat.S_IFCHR | 0o666)], "link"),
         ([("__MACOSX/x", b"")], "0 files"),
         ([], "0 files"),
     ],

@@ -58,9 +58,20 @@ def chest_kind(name):
 
 def read_chest_xray(folder):
     """List chest_xray: folders train, val and test, each with NORMAL and PNEUMONIA."""
-    found = [p for p in images(folder) if p.parts[-3] in ("train", "val", "test")]
-    patient, label = lambda p: chest_patient(p.name), lambda p: p.parent.name
-    return _frame(found, label, patient, lambda p: p.parts[-3])
+    return _from_folders(folder, ("NORMAL", "PNEUMONIA"), lambda p: chest_patient(p.name))
+
+
+def _from_folders(folder, classes, patient):
+    """List images in train, val and test, each with a folder a class, in capitals or not."""
+    names = {name.lower(): name for name in classes}
+    parts = {path: path.parts[-3].strip().lower() for path in images(folder)}
+    found = [path for path, part in parts.items() if part in ("train", "val", "test")]
+    label = {path: names.get(path.parent.name.strip().lower()) for path in found}
+    other = sorted({path.parent.name for path in found if not label[path]})
+    if other:
+        said = labels.listed(other, "folder is no class", "folders are no classes")
+        print(f"{said} ({', '.join(classes)}): left out.")
+    return _frame([path for path in found if label[path]], label.get, patient, parts.get)
 
 
 def read_covid(folder):
@@ -82,9 +93,14 @@ def read_oct(folder):
 
     One patient may have scans of several classes: the other eye, or another place of the same.
     """
-    found = [p for p in images(folder) if p.parts[-3] in ("train", "val", "test")]
-    patient = lambda p: p.stem.split("-")[1] if p.stem.count("-") > 1 else p.stem  # noqa: E731
-    return _frame(found, lambda p: p.parent.name, patient, lambda p: p.parts[-3])
+    classes = ("CNV", "DME", "DRUSEN", "NORMAL")
+    number = re.compile(r"[^-]*-([^-]+)-")
+
+    def patient(path):
+        found = number.match(path.stem)
+        return found[1] if found else path.stem
+
+    return _from_folders(folder, classes, patient)
 
 
 def read_rfmid(folder):
