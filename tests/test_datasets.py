@@ -73,7 +73,7 @@ def test_a_class_in_small_letters_and_a_folder_that_is_none(tmp_path, capsys, na
     table = datasets.table(name, unpacked(tmp_path, [f"top/{n}" for n in names]))
     assert sorted(table["label"]) == sorted(["NORMAL", second])
     assert table["split"].tolist() == ["train"] * 2 and "" not in table["group"].tolist()
-    assert "1 folder is no class, unsure (NORMAL," in capsys.readouterr().out
+    assert "1 folder is no class, unsure (" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("release", ["now", "first"])
