@@ -1,12 +1,12 @@
 """Train a network: epochs and sizes, callbacks, going on after a disconnect."""
 
-import json
-import os
+import contextlib
 import time
-import zipfile
 
-from helpers import models, runtime
-from helpers.backend import keras
+from helpers import checkpoints, runtime
+from helpers.backend import keras, tf
+from helpers.checkpoints import save
+from helpers.mirror import copies, fetch
 
 # Epochs of every network, on the drawn sample and on a real archive: nowhere else in the course.
 EPOCHS = {
@@ -115,21 +115,28 @@ def class_weights(labels):
     return {n: len(labels) / (len(names) * labels.count(n)) for n in names}
 
 
-def fit(model, train, validation, epochs, file=None, **options):
+def fit(model, train, validation, epochs, file=None, mirror=None, **options):
     """Train, and with a file keep the state after each epoch and go on from it.
 
     Parameters
     ----------
     model : keras.Model
-        Compiled.
+        Compiled; for several GPUs inside `with tf.distribute.MirroredStrategy().scope():`. Then
+        a batch too small to give each of them an image, which can only be the last, is left out.
     train, validation : tf.data.Dataset
         Of (images, labels); `train` is shuffled already.
     epochs : int
         How many in all, those done before included.
     file : pathlib.Path, optional
         A `.keras` file for network, optimizer and history. Where it exists, training goes on
-        after its last epoch, and says so; delete it to begin anew. It is written beside and
-        renamed, so that a disconnect at any moment leaves the last whole epoch.
+        after its last epoch, and says so; delete it, and its copy in the mirror, to begin anew.
+        It is written beside and renamed, so that a disconnect at any moment leaves the last whole
+        epoch. In a new process with the same seeds, going on gives the losses of a run that was
+        never stopped.
+    mirror : pathlib.Path, optional
+        A folder for a copy of `file`, made in the background after each epoch: Google Drive, say.
+        When it vanishes, one line says so and training goes on. Where `file` is missing or has
+        fewer epochs, training goes on from the copy.
     options
         For Keras's `fit`, such as `class_weight` and `callbacks`.
 
@@ -142,59 +149,51 @@ def fit(model, train, validation, epochs, file=None, **options):
     ------
     ValueError
         When the file holds another network or is broken.
+    OSError
+        When the file cannot be written, as on a full disk, or the mirror is missing at the start.
     """
-    history = _restore(model, file) if file is not None and file.exists() else {}
+    history = _before(model, file, mirror)
     done = len(history.get("loss", []))
     if done:
         rest = f"going on with epoch {done + 1} of {epochs}" if done < epochs else "all are done"
         print(f"{file.name}: {done} epochs were done before, {rest}")
+    train, validation = (_shared(model, stream) for stream in (train, validation))
+    for _ in range(done):
+        iter(train)  # each one shuffles anew: the next is that of epoch done + 1
 
     def end(epoch, logs):
         for name, value in logs.items():
             history.setdefault(name, []).append(float(value))
         if file is not None:
             save(model, file, history)
+            copy()
 
     keep = [*options.pop("callbacks", []), keras.callbacks.LambdaCallback(on_epoch_end=end)]
     steps = {"validation_data": validation, "initial_epoch": done, "epochs": epochs}
-    model.fit(train, **steps, callbacks=keep, shuffle=False, verbose=0, **options)
+    with copies(file, mirror) if mirror else contextlib.nullcontext(bool) as copy:
+        model.fit(train, **steps, callbacks=keep, shuffle=False, verbose=0, **options)
     return history
 
 
-def save(model, file, history=None):
-    """Save a network whole or not at all: beside its place, then renamed.
-
-    Parameters
-    ----------
-    model : keras.Model
-        With `history` its optimizer is saved too, to go on from; without, only what predicts.
-    file : pathlib.Path
-        Ending in .keras.
-    history : dict of str to list, optional
-        Kept inside the same file, so that network and history never differ.
-    """
-    beside = file.with_name(f"{file.stem}-{os.getpid()}.part.keras")
-    if history is None:  # a copy that was never compiled: Keras saves an optimizer with the rest
-        weights, model = model.get_weights(), type(model).from_config(model.get_config())
-        model.set_weights(weights)
-    model.save(beside)
-    if history is not None:
-        with zipfile.ZipFile(beside, "a") as packed:
-            packed.writestr("history.json", json.dumps(history))
-    os.replace(beside, file)
+def _before(model, file, mirror):
+    """Bring a network to the last whole epoch of its run, and return the history so far."""
+    if file is None:
+        if mirror:
+            raise ValueError("A mirror holds copies of a file: name the file as well.")
+        return {}
+    checkpoints.sweep(file)
+    history = checkpoints.restore(model, file) if file.exists() else {}
+    return (mirror and fetch(model, file, mirror, len(history.get("loss", [])))) or history
 
 
-def _restore(model, file):
-    try:
-        before = models.load(file)
-        with zipfile.ZipFile(file) as packed:
-            history = json.loads(packed.read("history.json"))
-        model.set_weights(before.get_weights())
-        model.optimizer.build(model.trainable_variables)
-        for new, old in zip(model.optimizer.variables, before.optimizer.variables, strict=True):
-            new.assign(old)
-    except (ValueError, KeyError, OSError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{file.name} does not hold a run of this network: delete it, or name another file."
-        ) from error
-    return history
+def _shared(model, stream):
+    """Leave out batches of which some device would get no image: a mean of none is not a number."""
+    devices = model.distribute_strategy.num_replicas_in_sync
+    if devices == 1 or stream is None:
+        return stream
+
+    def enough(images, *rest):
+        count = tf.shape(images)[0]
+        return count > (devices - 1) * -(-count // devices)  # each gets a share, rounded up
+
+    return stream.filter(enough)

@@ -1,10 +1,12 @@
 """Training goes on after a disconnect: from the last whole epoch, with the optimizer's state."""
 
+import json
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +94,8 @@ def test_killed_while_training(tmp_path):
     time.sleep(0.7)  # into some later epoch
     running.send_signal(signal.SIGKILL)
     running.wait()
-    with training.zipfile.ZipFile(file) as packed:
-        done = len(training.json.loads(packed.read("history.json"))["loss"])
+    with zipfile.ZipFile(file) as packed:
+        done = len(json.loads(packed.read("history.json"))["loss"])
     assert 1 <= done < 100
     log = training.fit(model(), stream(), None, epochs=done + 2, file=file)
     assert len(log["loss"]) == done + 2

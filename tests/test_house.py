@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"runtime", "backend", "download", "dicom", "plots", "phantoms"},
     {"datasets", "splits", "pipelines", "images", "cache", "check"},
-    {"models", "training", "transfer", "recipes"},
+    {"models", "training", "checkpoints", "mirror", "transfer", "recipes"},
     {"gradcam", "anomaly", "detectors", "label_spreading", "evaluation", "model_card"},
 ]
 FILES = sorted((ROOT / "helpers").rglob("*.py"))
