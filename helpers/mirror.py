@@ -44,7 +44,10 @@ def fetch(model, file, mirror, done=0):
     copy = Path(mirror) / file.name
     if os.path.realpath(copy) == os.path.realpath(file):
         raise ValueError(f"The mirror is the folder of {file.name} itself: name another one.")
-    if _ask(copy) <= done:
+    there = _ask(copy)
+    if there <= done:
+        if there == 0 and copy.exists():
+            print(f"{copy} holds no whole run and is not used.")
         return {}
     try:
         with checkpoints.beside(file) as part:
@@ -54,7 +57,7 @@ def fetch(model, file, mirror, done=0):
                     raise zipfile.BadZipFile
             log = checkpoints.restore(model, part, copy)
     except zipfile.BadZipFile:
-        print(f"{copy} is broken and not used.")
+        print(f"{copy} holds no whole run and is not used.")
         return {}
     except OSError as error:
         raise OSError(

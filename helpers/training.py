@@ -148,7 +148,7 @@ def fit(model, train, validation, epochs, file=None, mirror=None, **options):
     Raises
     ------
     ValueError
-        When the file holds another network or is broken.
+        When the file holds another network or is broken, or for several worker processes.
     OSError
         When the file cannot be written, as on a full disk, or the mirror is missing at the start.
     """
@@ -188,7 +188,13 @@ def _before(model, file, mirror):
 
 def _shared(model, stream):
     """Leave out batches of which some device would get no image: a mean of none is not a number."""
-    devices = model.distribute_strategy.num_replicas_in_sync
+    strategy = model.distribute_strategy
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        raise ValueError(
+            "Keras 3 cannot train under MultiWorkerMirroredStrategy: take MirroredStrategy, for "
+            "the GPUs of one machine."
+        )
+    devices = strategy.num_replicas_in_sync
     if devices == 1 or stream is None:
         return stream
 
