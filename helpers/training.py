@@ -132,7 +132,7 @@ def fit(model, train, validation, epochs, file=None, mirror=None, **options):
         after its last epoch, and says so; delete it, and its copy in the mirror, to begin anew.
         It is written beside and renamed, so that a disconnect at any moment leaves the last whole
         epoch. In a new process with the same seeds, going on gives the losses of a run that was
-        never stopped.
+        never stopped, if TensorFlow knows the length of `train`, as of all streams of pipelines.
     mirror : pathlib.Path, optional
         A folder for a copy of `file`, made in the background after each epoch: Google Drive, say.
         When it vanishes, one line says so and training goes on. Where `file` is missing or has
@@ -158,8 +158,7 @@ def fit(model, train, validation, epochs, file=None, mirror=None, **options):
         rest = f"going on with epoch {done + 1} of {epochs}" if done < epochs else "all are done"
         print(f"{file.name}: {done} epochs were done before, {rest}")
     train, validation = (_shared(model, stream) for stream in (train, validation))
-    for _ in range(done):
-        iter(train)  # each one shuffles anew: the next is that of epoch done + 1
+    _advance(train, done)
 
     def end(epoch, logs):
         for name, value in logs.items():
@@ -184,6 +183,18 @@ def _before(model, file, mirror):
     checkpoints.sweep(file)
     history = checkpoints.restore(model, file) if file.exists() else {}
     return (mirror and fetch(model, file, mirror, len(history.get("loss", [])))) or history
+
+
+def _advance(stream, done):
+    """Shuffle as often as in the epochs done, so that the next one is as if nothing had happened.
+
+    Every iterator shuffles anew. Of a stream whose length is known Keras 3 makes two an epoch and
+    uses the first; of another one it finds out the length in the first epoch, without a second,
+    and so do runs that go on: their second epoch is shuffled in another order.
+    """
+    known = stream.cardinality() >= 0
+    for _ in range(2 * done - (not known and done > 0)):
+        iter(stream)
 
 
 def _shared(model, stream):

@@ -46,6 +46,24 @@ def test_in_two_goes_is_as_in_one(tmp_path, capsys):
     np.testing.assert_allclose(loaded.predict(X, verbose=0), second.predict(X, verbose=0))
 
 
+def test_going_on_shuffles_as_if_nothing_had_happened(tmp_path):
+    """The order, and what dropout leaves out, are those of a run that was never stopped."""
+
+    def shuffled():
+        return tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(64, seed=5).batch(16)
+
+    def dropping():
+        keras.utils.set_random_seed(3)
+        layers = [keras.layers.Dropout(0.5), keras.layers.Dense(1, "sigmoid")]
+        return training.compiled(keras.Sequential([keras.Input((5,)), *layers]), 0.01)
+
+    whole = training.fit(dropping(), shuffled(), None, 4)
+    file = tmp_path / "run.keras"
+    for epochs in (1, 3, 4):
+        log = training.fit(dropping(), shuffled(), None, epochs, file)
+    assert log == whole
+
+
 def test_all_done_trains_nothing(tmp_path, capsys):
     file = tmp_path / "run.keras"
     log = training.fit(model(), stream(), None, epochs=2, file=file)
