@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import warnings
 
 from helpers import checkpoints, runtime
 from helpers.backend import keras, tf
@@ -132,7 +133,7 @@ def fit(model, train, validation, epochs, file=None, mirror=None, **options):
         after its last epoch, and says so; delete it, and its copy in the mirror, to begin anew.
         It is written beside and renamed, so that a disconnect at any moment leaves the last whole
         epoch. In a new process with the same seeds, going on gives the losses of a run that was
-        never stopped, if TensorFlow knows the length of `train`, as of all streams of pipelines.
+        never stopped.
     mirror : pathlib.Path, optional
         A folder for a copy of `file`, made in the background after each epoch: Google Drive, say.
         When it vanishes, one line says so and training goes on. Where `file` is missing or has
@@ -169,7 +170,9 @@ def fit(model, train, validation, epochs, file=None, mirror=None, **options):
 
     keep = [*options.pop("callbacks", []), keras.callbacks.LambdaCallback(on_epoch_end=end)]
     steps = {"validation_data": validation, "initial_epoch": done, "epochs": epochs}
-    with copies(file, mirror) if mirror else contextlib.nullcontext(bool) as copy:
+    copying = copies(file, mirror) if mirror else contextlib.nullcontext(bool)
+    with copying as copy, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Your input ran out of data")  # some batch was left out
         model.fit(train, **steps, callbacks=keep, shuffle=False, verbose=0, **options)
     return history
 
@@ -188,13 +191,11 @@ def _before(model, file, mirror):
 def _advance(stream, done):
     """Shuffle as often as in the epochs done, so that the next one is as if nothing had happened.
 
-    Every iterator shuffles anew. Of a stream whose length is known Keras 3 makes two an epoch and
-    uses the first; of another one it finds out the length in the first epoch, without a second,
-    and so do runs that go on: their second epoch is shuffled in another order.
+    Every iterator shuffles anew, and of a stream whose length it knows Keras 3 makes two an epoch.
     """
-    known = stream.cardinality() >= 0
-    for _ in range(2 * done - (not known and done > 0)):
-        iter(stream)
+    for _ in range(done):
+        for _ in range(2 if stream.cardinality() >= 0 else 1):
+            iter(stream)
 
 
 def _shared(model, stream):

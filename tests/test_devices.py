@@ -14,7 +14,7 @@ import pytest
 EPOCHS = 3
 # Read with the lesson's own words: compile inside the scope, train with training.fit outside.
 PROGRAM = """
-import json, sys
+import json, shutil, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from training_run import CLASSES, images, network
@@ -25,6 +25,8 @@ processor = tf.config.list_physical_devices("CPU")[0]
 half = tf.config.LogicalDeviceConfiguration()
 tf.config.set_logical_device_configuration(processor, [half, half])
 here, found = Path(sys.argv[2]), {}
+# one for all networks: a second one's sums meet the first one's, of other shapes, and fail
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def streams(count):
@@ -34,13 +36,15 @@ def streams(count):
     ]
 
 
-def run(devices, count, epochs=3, file=None, name="smallnet", strategy=None):
+def run(devices, count, epochs=3, file=None, name="smallnet"):
+    keras.utils.set_random_seed(1)  # TensorFlow's shuffle heeds it as well as its own
     train, check = streams(count)
     if devices == 1:
         model = network(name)
-        iter(train)  # Keras takes a batch to build with from several devices' first epoch
+        train = train.filter(lambda images, labels: True)  # as for several: then one epoch is
+        iter(train)  # one shuffle, but for one to build with
     else:
-        with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        with strategy.scope():
             model = network(name)
         assert model.distribute_strategy.num_replicas_in_sync == 2
     weights = {0: 1.0, 1: 2.0}
@@ -50,13 +54,10 @@ def run(devices, count, epochs=3, file=None, name="smallnet", strategy=None):
 found["one"], found["two"] = run(1, 48), run(2, 48)
 file = here / "run.keras"
 run(2, 48, 2, file)
+shutil.copy(file, here / "other.keras")
 found["resumed"] = run(2, 48, 3, file)
-file.unlink()
-run(2, 48, 2, file)
-found["resumed on one"] = run(1, 48, 3, file)
-found["last batch of one"] = run(2, 49, 2)
-found["batch norm"] = run(2, 48, 2, here / "norm.keras", "compactnet")
-found["batch norm resumed"] = run(2, 48, 3, here / "norm.keras", "compactnet")
+found["resumed on one"] = run(1, 48, 3, here / "other.keras")
+found["batch norm, last batch of one"] = run(2, 49, 2, None, "compactnet")
 with tf.distribute.MultiWorkerMirroredStrategy().scope():
     model = network("smallnet")
 try:
@@ -98,10 +99,10 @@ def test_a_run_goes_on_with_several_devices(found):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["last batch of one", "batch norm", "batch norm resumed"])
-def test_no_device_is_left_without_images(found, name):
-    assert all(np.isfinite(values).all() for values in found[name].values())
-    assert len(found[name]["loss"]) == (3 if "resumed" in name else 2)
+def test_no_device_is_left_without_images(found):
+    log = found["batch norm, last batch of one"]
+    assert all(np.isfinite(values).all() for values in log.values())
+    assert len(log["loss"]) == len(log["val_loss"]) == 2
 
 
 @pytest.mark.slow
