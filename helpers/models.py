@@ -5,8 +5,6 @@ import math
 import zipfile
 from pathlib import Path
 
-import h5py
-
 from helpers.backend import keras
 
 layers = keras.layers
@@ -188,7 +186,9 @@ def load(file):
     name = file.name or str(file)
     if not file.is_file():
         raise ValueError(f"There is no file {name}: check the path.")
-    if h5py.is_hdf5(file):
+    with open(file, "rb") as opened:
+        hdf5 = opened.read(8) == b"\x89HDF\r\n\x1a\n"
+    if hdf5:
         raise ValueError(
             f"{name} is HDF5, which Keras cannot load in safe mode, so it is not loaded: ask its "
             "maker to save the model as .keras."
