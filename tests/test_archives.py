@@ -36,8 +36,9 @@ def planned(request, tmp_path_factory):
     members += [(member, text.encode()) for member, text in texts]
     members += [(copy(member), data) for member, data in members if copy(member)]
     archives._pack(home / "a.zip", members)
-    table = datasets.table(request.param, download.unpack(home / "a.zip", home / "a"))
-    return request.param, jobs, table, home / "a"
+    # in a folder of this name drawn images lie, which nobody has to look into
+    folder = download.unpack(home / "a.zip", home / "sample")
+    return request.param, jobs, datasets.table(request.param, folder), folder
 
 
 def test_a_table_has_the_labels_of_the_plan(planned):

@@ -135,14 +135,19 @@ def test_measures_find_their_network_whatever_the_order():
     assert [bar.get_height() for bar in bars["b"]] == [0.2, 0.3]
 
 
-def test_curves_have_a_band_each():
+def test_curves_have_intervals_side_by_side():
     rows = pd.concat([ROWS.assign(labels=10), ROWS.assign(labels=100, AUC=[0.95, 0.3])])
     (axis,) = plots.curves(rows, "labels", "AUC", "Few labels").axes
-    assert {line.get_label(): line.get_ydata().tolist() for line in axis.lines} == {
+    lines = {held.get_label(): held[0] for held in axis.containers}
+    assert {name: line.get_ydata().tolist() for name, line in lines.items()} == {
         "x": [0.9, 0.95],
         "y": [0.3, 0.3],
     }
-    assert len(axis.collections) == 2 and axis.get_xscale() == "log"
+    left, right = (line.get_xdata() for line in lines.values())
+    assert (left < [10, 100]).all() and (right > [10, 100]).all()
+    ends = [line[:, 1].tolist() for held in axis.collections for line in held.get_segments()]
+    wanted = [row[["low", "high"]].tolist() for _, row in rows.sort_values("method").iterrows()]
+    assert np.allclose(sorted(ends), sorted(wanted)) and axis.get_xscale() == "log"
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["10", "100"]
 
 
