@@ -188,7 +188,7 @@ BROKEN = {
         put(4, run("folder = '/content/drive/MyDrive'")),
         put(4, text("It lies in /Users/anna.")),
         put(4, run("x", result("/tmp/x", "text/html"))),
-        lambda notebook: notebook.metadata.update(papermill={"input_path": "/work/main/x.ipynb"}),
+        lambda notebook: notebook.metadata.update(papermill={"input_path": "/home/anna/x.ipynb"}),
     ],
     "no_secret": [
         put(4, run("token = 'KGAT_" + "x" * 8 + "'")),
