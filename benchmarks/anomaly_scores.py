@@ -13,9 +13,6 @@ macOS.
 
 import argparse
 import os
-import resource
-import statistics
-import sys
 import tempfile
 import time
 from multiprocessing import get_context
@@ -24,6 +21,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before Keras: hides TensorFlow's chatter
 
 import numpy as np
+from harness import fresh, in_turn, middle, peak, resident, spread
 from results import keep
 
 SIZE = 128
@@ -93,16 +91,6 @@ def write_images(home, counts):
     return folders
 
 
-def fresh(function, *args):
-    """Call a function in a process of its own.
-
-    The process starts small, because Linux counts the parent's size at that moment in the child's
-    peak: nothing here may load TensorFlow or hold images.
-    """
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, args)
-
-
 def write_weights(folder, widths, path):
     """Train a network for a moment, so that its errors differ from image to image, and save it."""
     import pandas as pd
@@ -153,54 +141,28 @@ def measure(way, folder, widths, weights):
     }
 
 
-def peak():
-    """Return the largest resident size of this process so far, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def resident():
-    """Return the resident size of this process, in MB; where it is not told, the peak so far."""
-    statm = Path("/proc/self/statm")
-    if not statm.is_file():
-        return peak()
-    return int(statm.read_text().split()[1]) * resource.getpagesize() / 1e6
-
-
-def in_turn(folder, widths, weights, repeats):
+def both(folder, widths, weights, repeats):
     """Measure both ways in turn and return what came by way; their errors must be the same."""
-    runs = {"ours": [], "other": []}
-    for repeat in range(repeats):
-        for way, done in runs.items():
-            done.append(fresh(measure, way, folder, widths, weights))
-            told = "  ".join(f"{k} {v:,.0f}" for k, v in done[-1].items() if k != "errors")
-            print(f"  run {repeat + 1}, {way}: {told}", flush=True)
-        gap = np.abs(runs["ours"][-1].pop("errors") - runs["other"][-1].pop("errors")).max()
+    runs = in_turn(measure, ("ours", "other"), repeats, folder, widths, weights)
+    for number, pair in enumerate(zip(runs["ours"], runs["other"], strict=True), 1):
+        gap = np.abs(pair[0].pop("errors") - pair[1].pop("errors")).max()
         assert gap < 1e-5, f"The errors differ by up to {gap}."
-        print(f"  run {repeat + 1}: the errors differ by at most {gap:.1e}", flush=True)
+        print(f"  run {number}: the errors differ by at most {gap:.1e}", flush=True)
     return runs
-
-
-def middle(runs, way, key):
-    """Return the median over the runs of one way."""
-    return statistics.median(run[key] for run in runs[way])
 
 
 def compare(name, folders, widths, weights, repeats):
     """Measure one network on few and on all images, and keep the result."""
     few, many = sorted(folders)[0], sorted(folders)[-1]
     print(f"{name}, {few} images", flush=True)
-    small = in_turn(folders[few], widths, weights, 1)
+    small = both(folders[few], widths, weights, 1)
     print(f"{name}, {many} images", flush=True)
-    large = in_turn(folders[many], widths, weights, repeats)
-    extra = {"repeats": repeats, "cores": os.cpu_count()}
+    large = both(folders[many], widths, weights, repeats)
+    extra = spread(large, "rate")
     for way in large:
         extra[f"{way}_peak_mb"] = middle(large, way, "peak_mb")
         extra[f"{way}_growth_mb"] = middle(large, way, "growth_mb")
         extra[f"{way}_growth_mb_at_{few}"] = middle(small, way, "growth_mb")
-    pairs = zip(large["ours"], large["other"], strict=True)
-    ratios = [one["rate"] / two["rate"] for one, two in pairs]
-    extra |= {"ratio_low": min(ratios), "ratio_high": max(ratios)}
     rates = [middle(large, way, "rate") for way in ("ours", "other")]
     entry = keep(f"anomaly_scores.{name}", *rates, "images/s", many, **extra)
     print(f"{name}: {entry['ratio']} times as many images a second", flush=True)

@@ -16,7 +16,7 @@ import statistics
 import time
 
 import numpy as np
-from anomaly_scores import fresh, peak, resident
+from harness import fresh, peak, resident
 from results import FILE, keep
 
 KERNELS = ("knn", "rbf")

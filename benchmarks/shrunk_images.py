@@ -24,7 +24,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before Keras: hides TensorFlow's chatter
 
 import numpy as np
-from anomaly_scores import fresh, middle, peak, resident
+from harness import in_turn, middle, peak, resident, spread
 from results import keep
 
 SIZE = 128
@@ -122,27 +122,14 @@ def measure(way, folder):
     }
 
 
-def in_turn(folder, repeats):
-    """Measure both ways in turn and return what came by way."""
-    runs = {"ours": [], "other": []}
-    for repeat in range(repeats):
-        for way, done in runs.items():
-            done.append(fresh(measure, way, folder))
-            told = "  ".join(f"{key} {value:,.1f}" for key, value in done[-1].items())
-            print(f"  run {repeat + 1}, {way}: {told}", flush=True)
-    return runs
-
-
 def record(runs, sizes):
     """Keep the medians."""
-    extra = {"repeats": len(runs["ours"]), "cores": os.cpu_count()}
+    extra = spread(runs, "rate")
     extra |= {"file_mb": statistics.median(sizes), "width": SHAPE[1], "height": SHAPE[0]}
     extra["shrink_s"] = middle(runs, "ours", "shrink_s")
     for way in runs:
         for key in ("first_epoch", "growth_mb"):
             extra[f"{way}_{key}"] = middle(runs, way, key)
-    ratios = [a["rate"] / b["rate"] for a, b in zip(runs["ours"], runs["other"], strict=True)]
-    extra |= {"ratio_low": min(ratios), "ratio_high": max(ratios)}
     rates = [middle(runs, way, "rate") for way in ("ours", "other")]
     return keep("shrunk_images.second_epoch", *rates, "images/s", len(sizes), **extra)
 
@@ -158,7 +145,7 @@ def main():
             pool.map(draw, paths)
         sizes = [path.stat().st_size / 1e6 for path in paths]
         print(f"{len(sizes)} files of {min(sizes):.1f} to {max(sizes):.1f} MB", flush=True)
-        entry = record(in_turn(Path(home), args.repeats), sizes)
+        entry = record(in_turn(measure, ("ours", "other"), args.repeats, Path(home)), sizes)
     print(f"in the second epoch {entry['ratio']:,.0f} times as many images a second")
 
 
