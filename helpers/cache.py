@@ -7,9 +7,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import ExifTags, Image, ImageOps
-
-from helpers import check, runtime
+from helpers import check, images, runtime
 
 
 def shrink(rows, size):
@@ -18,8 +16,8 @@ def shrink(rows, size):
     A copy is made once, whatever table its file is in, and again only when the file changes. When
     this is stopped or killed, the next call makes what is missing.
 
-    The pixels are those of `pipelines.decode(path, size, 3)`, within 2 of 255 on average. A
-    grey file gives a grey copy, all others RGB.
+    The pixels are those of `images.read(path, size, 3)`. A grey file gives a grey copy, all others
+    RGB.
 
     Parameters
     ----------
@@ -108,7 +106,9 @@ def _make(path, copy, size):
     """Write the small copy of one file and return None, or why the file cannot be read."""
     packed = io.BytesIO()
     try:
-        _small(path, size).save(packed, "PNG")
+        image = images.small(Path(path).read_bytes(), size)
+        image.info.clear()  # a profile or a transparent colour belongs to the pixels that were
+        image.save(packed, "PNG")
     except Exception as error:  # damaged data makes decoders raise anything
         return check.reason(error)
     part = Path(f"{copy}.{secrets.token_hex(4)}.part")  # another process may make the same copy
@@ -117,21 +117,3 @@ def _make(path, copy, size):
         os.replace(part, copy)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _small(path, size):
-    """Read an image file and return it as a Pillow image of size x size pixels, L or RGB."""
-    data = Path(path).read_bytes()
-    with check.opened(data) as image:
-        check.complete(image, data)
-        # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is still twice too large; its last row and
-        # column may then stand for less than a pixel, so `box` says where the image ends
-        _, box = image.draft(image.mode, (2 * size, 2 * size)) or (None, None)
-        turn = check.turn(image)
-        # averages whole pixels down to three times the size, then weighs as TensorFlow does
-        small = check.eight_bits(image).resize(
-            (size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3
-        )
-    small.info.clear()  # a profile or a transparent colour belongs to the pixels that were
-    small.getexif()[ExifTags.Base.Orientation] = turn
-    return ImageOps.exif_transpose(small)

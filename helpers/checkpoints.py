@@ -8,7 +8,7 @@ import re
 import shutil
 import zipfile
 
-from helpers import models
+from helpers import models, runtime
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -124,7 +124,7 @@ def sweep(file):
     """Remove what processes that are gone left half written beside a file."""
     for path in file.parent.glob("*.part"):
         of = re.fullmatch(rf"{re.escape(file.stem)}-(\d+)\.part", path.name)
-        if of and not _alive(int(of[1])):
+        if of and not runtime.alive(int(of[1])):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -138,18 +138,6 @@ def reason(error):
             why = "no room" if number in FULL else os.strerror(number)
         error = error.__cause__ or error.__context__
     return why
-
-
-def _alive(process):
-    if os.name == "nt":
-        return True  # there os.kill(process, 0) does not ask but kill
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # another user's
-    return True
 
 
 def _seeds(model, variables=False):

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from helpers import check, dicom
-from helpers.backend import tf
 
 ONE = threading.Lock()  # warnings are silenced for the whole process, so by one thread at a time
 
@@ -16,7 +15,7 @@ ONE = threading.Lock()  # warnings are silenced for the whole process, so by one
 def read(path, size, channels):
     """Read a JPEG, PNG or DICOM file and resize it, whatever its shape, to a square.
 
-    A JPEG or PNG gives the pixels of `pipelines.decode`; DICOM is shown as `dicom.read` says.
+    A JPEG or PNG gives the pixels of `pipelines.batches`; DICOM is shown as `dicom.read` says.
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ def read(path, size, channels):
 
     Returns
     -------
-    tf.Tensor
+    ndarray
         uint8 [size, size, channels] in 0..255.
 
     Raises
@@ -39,21 +38,22 @@ def read(path, size, channels):
         one sentence with the file's name and what to do.
     """
     if dicom.is_dicom(path):
-        return resize(_decoded(_png(dicom.read(path)), channels), size)
-    return resize(pixels(path, channels), size)
+        image = Image.fromarray(dicom.read(path))
+        return _array(_resized(image.convert("L") if channels == 1 else image, size), channels)
+    return pixels(path, size, channels)
 
 
-def pixels(path, channels):
-    """Read a JPEG or PNG file as it is meant to be seen.
+def pixels(path, size, channels):
+    """Read a JPEG or PNG file as `read` does; DICOM is refused.
 
     It is turned the way its EXIF tag says; transparent pixels are put over black; of 16 bits per
-    value, a file without a value above 4095 counts as 12-bit data; of printing colours (CMYK) grey
-    is made through RGB. All else is as TensorFlow decodes it.
+    value, a file without a value above 4095 counts as 12-bit data. All else is as Pillow decodes
+    it, which `keras.utils.load_img` uses too, and is resized with antialiasing.
 
     Returns
     -------
     ndarray
-        uint8 [H, W, channels].
+        uint8 [size, size, channels].
 
     Raises
     ------
@@ -62,15 +62,7 @@ def pixels(path, channels):
     """
     data, name = dicom.contents(path), Path(path).name
     try:
-        with ONE, warnings.catch_warnings(action="ignore"):
-            image = check.opened(data)
-            turn = check.turn(image)
-        try:
-            seen = _upright(image, data, channels)
-        except tf.errors.InvalidArgumentError:  # it gives up on some files that Pillow reads whole
-            check.complete(image, data)
-            seen = _decoded(_png(np.asarray(check.eight_bits(image))), channels).numpy()
-        return _turned(seen, turn)
+        return _array(small(data, size, grey=channels == 1), channels)
     except UnidentifiedImageError:
         raise ValueError(f"{name} is no JPEG, PNG or DICOM file; check what it is.") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -82,52 +74,66 @@ def pixels(path, channels):
         ) from error
 
 
-def resize(image, size):
-    """Resize an image [H, W, C] in 0..255, whatever its shape, to uint8 [size, size, C]."""
-    fits = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
-    image = tf.cond(
-        fits,
-        lambda: tf.cast(image, tf.float32),  # antialiasing costs time even where nothing changes
-        lambda: tf.image.resize(image, (size, size), antialias=True),
-    )
-    return tf.saturate_cast(tf.round(image), tf.uint8)
+def small(data, size, grey=False):
+    """Turn a JPEG or PNG file's bytes into a Pillow image of size x size pixels.
 
+    Parameters
+    ----------
+    data : bytes
+        What the file holds.
+    size : int
+        Height and width, in pixels.
+    grey : bool
+        Make colours grey.
 
-def _upright(image, data, channels):
-    """Return uint8 [H, W, channels], not yet turned."""
-    if image.format == "PNG" and data[24] == 16:  # bits per value, in the header
-        data = _png(_sixteen_bits(data))
-    elif image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"))
-        if (rgba[..., 3] < 255).any():
-            data = _png(np.round(rgba[..., :3] * (rgba[..., 3:] / 255)).astype(np.uint8))
-    elif image.mode == "CMYK" and channels == 1:  # TensorFlow makes RGB of it, but no grey
-        data = _png(_decoded(data, 3).numpy())
-    return _decoded(data, channels).numpy()
+    Returns
+    -------
+    PIL.Image.Image
+        Upright, of mode L for a grey file or where grey was asked for, RGB for all others.
 
-
-def _decoded(data, channels):
-    return tf.io.decode_image(data, channels, expand_animations=False)
-
-
-def _png(pixels):
-    """Pack uint8 [H, W] or [H, W, C], so that grey is made of colours in one way only."""
-    return tf.io.encode_png(pixels if pixels.ndim == 3 else pixels[..., None])
-
-
-def _sixteen_bits(data):
-    """Return uint8 [H, W, 1 or 3]; Pillow would drop the lower half of colours."""
-    pixels = tf.io.decode_png(data, dtype=tf.uint16).numpy()
-    opaque = 1.0
-    if pixels.shape[-1] in (2, 4):
-        pixels, opaque = pixels[..., :-1], pixels[..., -1:] / 65535
-    top = 4095 if pixels.max() < 4096 else 65535
-    return np.round(pixels * (opaque * 255 / top)).astype(np.uint8)
-
-
-def _turned(pixels, turn):
+    Raises
+    ------
+    Exception
+        Of any kind, as damaged data makes decoders raise anything; `check.reason` has words for it.
+    """
+    with ONE, warnings.catch_warnings(action="ignore"):
+        image = check.opened(data)
+        turn = check.turn(image)
+    with image:
+        check.complete(image, data)
+        # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is still twice too large; its last row and
+        # column may then stand for less than a pixel, so `box` says where the image ends
+        wanted = "L" if grey and image.mode == "RGB" else image.mode
+        _, box = image.draft(wanted, (2 * size, 2 * size)) or (None, None)
+        image.load()  # now, as the file is closed below
+        seen = check.eight_bits(_sixteen_bit_colours(image, data))
+    seen = _resized(seen.convert("L") if grey and seen.mode == "RGB" else seen, size, box)
     if turn == 1:
-        return pixels
-    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-    image.getexif()[ExifTags.Base.Orientation] = turn
-    return np.atleast_3d(np.asarray(ImageOps.exif_transpose(image)))
+        return seen
+    seen.getexif()[ExifTags.Base.Orientation] = turn
+    return ImageOps.exif_transpose(seen)
+
+
+def _resized(image, size, box=None):
+    if image.size == (size, size) and box in (None, (0, 0, size, size)):
+        return image
+    # averages whole pixels down to three times the size, then weighs neighbours
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3)
+
+
+def _sixteen_bit_colours(image, data):
+    """Return the image with all that 16 bits per colour hold; Pillow drops the lower half."""
+    if image.format != "PNG" or data[24] != 16 or data[25] not in (2, 6):  # bits, kind of colours
+        return image
+    import cv2  # takes a moment to load, and such files are rare
+
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    opaque = bgr[..., 3:] / 65535 if bgr.shape[-1] == 4 else 1.0
+    top = 4095 if bgr[..., :3].max() < 4096 else 65535
+    rgb = np.round(bgr[..., 2::-1] * (opaque * 255 / top)).astype(np.uint8)
+    return Image.fromarray(rgb)
+
+
+def _array(image, channels):
+    values = np.atleast_3d(np.asarray(image))
+    return values if values.shape[-1] == channels else np.repeat(values, channels, axis=-1)

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from helpers import models, pipelines, runtime, training, transfer
+from helpers import models, pipelines, runtime, store, training, transfer
 from helpers.backend import keras
 
 
@@ -53,7 +53,7 @@ def kept(name, train, classes, sample, weights=""):
     settings = training.size(name, sample), training.epochs(name, sample), runtime.SEED
     rooms = (models, training, transfer, inspect.getmodule(kept))
     code = "".join(inspect.getsource(room) for room in rooms)
-    text = f"{pipelines.fingerprint(train)} {classes} {settings} {weights} {code}"
+    text = f"{store.fingerprint(train)} {classes} {settings} {weights} {code}"
     return training.folder(name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.keras"
 
 

@@ -12,7 +12,6 @@ from helpers.mirror import copies, fetch
 # Epochs of every network, on the drawn sample and on a real archive: nowhere else in the course.
 EPOCHS = {
     "smallnet": (10, 10),
-    "smallnet_224": (8, 10),  # lesson 4's, on larger images
     "compactnet": (5, 10),
     "vgg16": (15, 15),
     "chapter_head": (1, 5),

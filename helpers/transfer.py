@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers import pipelines, runtime
+from helpers import runtime, store
 from helpers.backend import keras, tf
 from helpers.models import conv_norm
 from helpers.runtime import SEED
@@ -185,7 +185,7 @@ def features(base, batches, copies=1):
     Returns
     -------
     tuple of ndarray
-        Features float16 [copies * N, ...], in memory or, above `pipelines.MEMORY` bytes, in a file
+        Features float16 [copies * N, ...], in memory or, above `store.MEMORY` bytes, in a file
         that vanishes with them; and labels [copies * N, ...].
 
     Raises
@@ -194,17 +194,17 @@ def features(base, batches, copies=1):
         When a feature is too large for float16.
     """
     shape, labels = base.output.shape[1:], []
-    store = tempfile.TemporaryFile(dir=_cache())  # noqa: SIM115 - lives as long as the features
+    file = tempfile.TemporaryFile(dir=_cache())  # noqa: SIM115 - lives as long as the features
     for _ in range(copies):
         for images, part in batches:
             values = base.predict_on_batch(images).astype(np.float16)
             if not np.isfinite(values).all():
                 raise ValueError(f"{base.name} gives features beyond float16: scale its output.")
-            store.write(values.tobytes())
+            file.write(values.tobytes())
             labels.append(np.asarray(part))
     labels = np.concatenate(labels)
-    kept = np.memmap(store, np.float16, "r+", shape=(len(labels), *shape))
-    return (np.array(kept) if kept.nbytes < pipelines.MEMORY else kept), labels
+    kept = np.memmap(file, np.float16, "r+", shape=(len(labels), *shape))
+    return (np.array(kept) if kept.nbytes < store.MEMORY else kept), labels
 
 
 def _cache():

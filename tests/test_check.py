@@ -49,8 +49,8 @@ def test_what_is_read_is_read_alike(tmp_path, name, capfd):
     assert check.fault(path) is None and check.faults([path]) == {}
     for channels in (1, 3):
         batch = in_a_batch(path, channels)
-        assert (pipelines.decode(path, SIZE, channels).numpy() == batch).all()
-        assert (images.read(path, SIZE, channels).numpy() == batch).all()
+        assert (images.pixels(path, SIZE, channels) == batch).all()
+        assert (images.read(path, SIZE, channels) == batch).all()
     (small,) = cache.shrink(table(path, path).drop(1), SIZE)["path"]
     assert np.abs(in_a_batch(small, 3) - batch).mean() <= 2
     write(tmp_path / "well/a.png", WHOLE["rgb.png"])
@@ -92,7 +92,7 @@ def test_what_is_not_is_left_out_everywhere(tmp_path, name, capfd):
         f"1 of 4 images cannot be read, {name} first ({why}); leave them out with "
         "check.readable(rows)."
     )
-    for call in (pipelines.decode, images.read):
+    for call in (images.pixels, images.read):
         with pytest.raises(ValueError, match=name) as told:
             call(path, SIZE, 1)
         assert str(told.value).endswith(".") and "\n" not in str(told.value)

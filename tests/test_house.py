@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"runtime", "backend", "download", "dicom", "plots", "phantoms"},
-    {"datasets", "splits", "pipelines", "images", "cache", "check"},
+    {"datasets", "splits", "pipelines", "images", "cache", "check", "store"},
     {"models", "training", "checkpoints", "mirror", "transfer", "recipes"},
     {"gradcam", "anomaly", "detectors", "label_spreading", "evaluation", "model_card"},
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers import pipelines, recipes, training, transfer
+from helpers import pipelines, recipes, store, training, transfer
 from helpers.backend import keras, tf
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype("float32")
@@ -138,7 +138,7 @@ def test_copies_are_augmented_anew(tmp_path):
 def test_features_on_disk_are_the_same(monkeypatch):
     base, _ = transfer.vgg16(32)
     memory, _ = transfer.features(base, stream())
-    monkeypatch.setattr(pipelines, "MEMORY", 1000)
+    monkeypatch.setattr(store, "MEMORY", 1000)
     disk, labels = transfer.features(base, stream())
     assert isinstance(disk, np.memmap) and not isinstance(memory, np.memmap)
     np.testing.assert_array_equal(disk, memory)
