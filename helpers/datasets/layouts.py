@@ -1,5 +1,6 @@
 """How each archive's folders and files become a table: path, label, group, split."""
 
+import os
 import re
 from pathlib import Path
 
@@ -17,19 +18,31 @@ RETINA_LABELS = (
     "retinal vascular occlusion",
     "normal",
 )
-JUNK = re.compile(r"(^|/)(\.|__MACOSX|Thumbs\.db$|desktop\.ini$)")
+JUNK = (".", "__MACOSX")  # how names begin that are hidden, or that a Mac leaves behind
+LEFT = ("Thumbs.db", "desktop.ini")  # what Windows leaves behind
+CHEST = re.compile(r"(person\d+_(?:bacteria|virus))_|((?:NORMAL2-)?IM-\d+)-")
+
+
+def walk(folder):
+    """Yield every folder below one, and it, with the names of its files, without junk."""
+    # names below the folder only: it may itself lie in a hidden one, such as ~/.cache
+    for home, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(JUNK)]
+        yield Path(home), [n for n in names if not n.startswith(JUNK) and n not in LEFT]
 
 
 def files(folder):
     """List the files below a folder, without junk: hidden files and what systems leave behind."""
-    # below the folder only: it may itself lie in a hidden one, such as ~/.cache
-    found = [Path(path) for path in paths.list_files(str(folder))]
-    return [path for path in found if not JUNK.search(path.relative_to(folder).as_posix())]
+    return [home / name for home, names in walk(folder) for name in names]
 
 
 def images(folder):
     """List the images below a folder, by the endings of their names, without junk."""
-    return [path for path in files(folder) if path.suffix.lower() in paths.image_types]
+    return [home / name for home, names in walk(folder) for name in _image_names(names)]
+
+
+def _image_names(names):
+    return [name for name in names if name.lower().endswith(paths.image_types)]
 
 
 def _frame(found, label, group, split):
@@ -43,11 +56,12 @@ def chest_patient(name):
     person12_bacteria_47 is patient person12_bacteria; IM-0115-0001 and IM-0115-0001-0002 are
     patient IM-0115. A name of another shape is a patient of its own.
     """
-    stem = Path(name).stem
-    if pneumonia := re.match(r"(person\d+_(?:bacteria|virus))_", stem):
-        return pneumonia[1]
-    normal = re.match(r"((?:NORMAL2-)?IM-\d+)-", stem)
-    return normal[1] if normal else stem
+    return _chest_patient(Path(name).stem)
+
+
+def _chest_patient(stem):
+    found = CHEST.match(stem)
+    return found[found.lastindex] if found else stem
 
 
 def chest_kind(name):
@@ -58,20 +72,31 @@ def chest_kind(name):
 
 def read_chest_xray(folder):
     """List chest_xray: folders train, val and test, each with NORMAL and PNEUMONIA."""
-    return _from_folders(folder, ("NORMAL", "PNEUMONIA"), lambda p: chest_patient(p.name))
+    return _from_folders(folder, ("NORMAL", "PNEUMONIA"), _chest_patient)
 
 
 def _from_folders(folder, classes, patient):
-    """List images in train, val and test, each with a folder a class, in capitals or not."""
-    names = {name.lower(): name for name in classes}
-    parts = {path: path.parts[-3].strip().lower() for path in images(folder)}
-    found = [path for path, part in parts.items() if part in ("train", "val", "test")]
-    label = {path: names.get(path.parent.name.strip().lower()) for path in found}
-    other = sorted({path.parent.name for path in found if not label[path]})
+    """List images in train, val and test, each with a folder a class, in capitals or not.
+
+    All but the patient is worked out once a folder: archives hold a hundred thousand files.
+    """
+    labelled, other = {name.lower(): name for name in classes}, set()
+    parts = [pd.DataFrame(columns=["path", "label", "group", "split"], dtype=str)]
+    for home, names in walk(folder):
+        split, names = home.parent.name.strip().lower(), _image_names(names)
+        if not names or split not in ("train", "val", "test"):
+            continue
+        label, start = labelled.get(home.name.strip().lower()), os.path.join(home, "")
+        if not label:
+            other.add(home.name)
+            continue
+        whose = [patient(name.rpartition(".")[0]) for name in names]
+        part = {"path": [start + name for name in names], "label": label, "group": whose}
+        parts.append(pd.DataFrame(part | {"split": split}))
     if other:
-        said = labels.listed(other, "folder is no class", "folders are no classes")
+        said = labels.listed(sorted(other), "folder is no class", "folders are no classes")
         print(f"{said} ({', '.join(classes)}): left out.")
-    return _frame([path for path in found if label[path]], label.get, patient, parts.get)
+    return pd.concat(parts, ignore_index=True)
 
 
 def read_covid(folder):
@@ -96,9 +121,9 @@ def read_oct(folder):
     classes = ("CNV", "DME", "DRUSEN", "NORMAL")
     number = re.compile(r"[^-]*-([^-]+)-")
 
-    def patient(path):
-        found = number.match(path.stem)
-        return found[1] if found else path.stem
+    def patient(stem):
+        found = number.match(stem)
+        return found[1] if found else stem
 
     return _from_folders(folder, classes, patient)
 
