@@ -1,5 +1,6 @@
 """A folder of one's own images becomes a table: path, label, group, split."""
 
+import os
 import re
 from pathlib import Path
 
@@ -81,9 +82,13 @@ def _from_csv(folder):
 
 
 def _from_folders(folder):
-    found = pd.DataFrame({"path": sorted(map(str, layouts.files(folder)))}, dtype=object)
-    found = [Path(path) for path in check.readable(found)["path"]]
-    direct = [path.name for path in found if path.parent == folder]
+    found = {}
+    for home, names in layouts.walk(folder):
+        top = home.relative_to(folder).parts[:1]
+        found |= dict.fromkeys(layouts.within(home, names), "".join(top))
+    paths = check.readable(pd.DataFrame({"path": sorted(found)}, dtype=object))["path"].tolist()
+    names = [found[path] for path in paths]
+    direct = [Path(path).name for path in paths if not found[path]]
     if direct:
         said = labels.listed(
             direct, f"image lies in {folder} itself", f"images lie in {folder} itself"
@@ -92,13 +97,12 @@ def _from_folders(folder):
             f"{said}: put every image into a subfolder named after its class, "
             "or write labels.csv with the columns filename and label."
         )
-    names = [path.relative_to(folder).parts[0] for path in found]
-    if found and {name.lower() for name in names} <= PARTS:
+    if names and {name.lower() for name in names} <= PARTS:
         raise ValueError(
             f"The folders in {folder} are parts of a split ({', '.join(sorted(set(names)))}), not "
             "classes: give the path of one of them."
         )
-    return pd.DataFrame({"path": map(str, found), "label": names})
+    return pd.DataFrame({"path": paths, "label": names})
 
 
 def _patients(rows, pattern):
@@ -117,5 +121,5 @@ def _patients(rows, pattern):
 
 
 def _found(pattern, path):
-    match = pattern.search(Path(path).name)
+    match = pattern.search(os.path.basename(path))
     return (match[1] if pattern.groups else match[0]) or "" if match else ""
