@@ -2,13 +2,14 @@
 # Python 3.11 to 3.13 and make. A second call installs nothing.
 SOURCE ?= auto
 LESSONS ?=
+ONLY ?=
 REPO ?= OWNER/deep-learning-for-medical-images
 FITS = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test test-slow coverage lab figures badges lock clean
+.PHONY: course test test-slow coverage bench lab figures badges lock clean
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
@@ -25,6 +26,16 @@ test-slow: $(READY)
 # the branches of helpers/ that tests/ alone takes: pyproject.toml says how many at least
 coverage: $(READY)
 	.venv/bin/python -m pytest tests -m "not slow" -n 2 --dist loadscope --cov
+
+# every benchmark, then benchmarks/README.md; SOURCE=PATH.zip adds those on real images, and
+# ONLY="tables imports" leaves out the others
+bench: .venv/bench-ready
+	@.venv/bin/python benchmarks/run_all.py --source "$(SOURCE)" --only "$(ONLY)"
+
+# what benchmarks compare with and the course does not use; nothing else may move
+.venv/bench-ready: $(READY)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt --editable ".[bench]"
+	@touch .venv/bench-ready
 
 lab: $(READY)
 	@.venv/bin/jupyter lab notebooks
