@@ -143,7 +143,9 @@ def _logits(last):
 
 
 def _explain(model, images, classes, layer, last, method):
-    with tf.GradientTape() as tape, _watched(layer, tape) as kept, _logits(last):
+    # with variables watched, gradients would run on below the layer, down to the first weights
+    tape = tf.GradientTape(watch_accessed_variables=False)
+    with tape, _watched(layer, tape) as kept, _logits(last):
         scores = tf.cast(model(images, training=False), tf.float32)
         scores = tf.reshape(scores, (len(images), -1))
         if scores.shape[1] == 1:  # one sigmoid unit: what speaks against class 1 is class 0

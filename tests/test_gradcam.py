@@ -157,6 +157,27 @@ def test_a_batch_is_as_one_by_one():
     assert gradcam.heat_maps(model, PIXELS[:0], 1).shape == (0, 32, 32)
 
 
+def test_no_gradient_is_worked_out_before_the_layer():
+    """Most of the work lies there; without it maps of VGG16 take a third of the time."""
+    gone_back = []
+
+    @tf.custom_gradient
+    def noticed(x):
+        return tf.identity(x), lambda slopes: gone_back.append(1) or slopes
+
+    class Noticing(layers.Layer):
+        def call(self, x):
+            return noticed(x)
+
+    first, *others = convolutions()
+    head = [layers.Flatten(), layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential([keras.Input((32, 32, 3)), first, Noticing(), *others, *head])
+    maps = gradcam.heat_maps(model, PIXELS, 1)
+    assert maps.max() > 0 and not gone_back
+    gradcam.heat_maps(model, PIXELS, 1, layer=first.name)
+    assert gone_back
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "float16"])
 def test_half_precision(policy):
     keras.utils.set_random_seed(1)
