@@ -53,13 +53,13 @@ def heat_maps(model, images, class_index=None, layer=None, method="gradcam", bat
         model(tf.cast(images[:1], tf.float32))
     layer, last = find_layer(model, layer), _leaves(model)[-1]
     wanted = None if class_index is None else np.broadcast_to(class_index, len(images))
-    maps = []
+    maps = np.zeros((len(images), *images.shape[1:3]), np.float32)
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
         chosen = None if wanted is None else wanted[part]
         batch = tf.cast(images[part], tf.float32)
-        maps.append(_explain(model, batch, chosen, layer, last, method))
-    return np.concatenate(maps) if maps else np.zeros((0, *images.shape[1:3]), np.float32)
+        maps[part] = _explain(model, batch, chosen, layer, last, method)
+    return maps
 
 
 def find_layer(model, layer=None):
