@@ -130,9 +130,11 @@ def measure(way, folder, widths, weights):
     import tensorflow.keras.preprocessing.image  # noqa: F401
 
     autoencoder = network(way, widths, weights)
-    before, start = resident(), time.perf_counter()
-    errors = {"ours": ours, "other": other}[way](folder, autoencoder)
-    seconds = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["COURSE_DATA"] = home  # no file was checked before: that is in the time
+        before, start = resident(), time.perf_counter()
+        errors = {"ours": ours, "other": other}[way](folder, autoencoder)
+        seconds = time.perf_counter() - start
     return {
         "errors": errors,
         "rate": len(errors) / seconds,

@@ -23,9 +23,9 @@ EPOCHS = {
     "oct_classifier": (8, 8),
     "oct_autoencoder": (14, 18),
     "alexnet": (15, 30),
-    "capstone": (12, 15),
+    "capstone": (10, 15),
     "own": (6, 15),
-    "alexnet_steps": (150, 1500),  # in batches of 16, however many images there are
+    "alexnet_steps": (110, 1500),  # in batches of 16, however many images there are
 }
 # Height and width of the images from lesson 5 on: on the sample, on a real archive without a GPU,
 # and with one. VGG16 without a GPU takes 160 ms for an image of 224 x 224.
