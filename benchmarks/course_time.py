@@ -10,12 +10,14 @@ is not in it. A lesson or test that fails makes this fail, after both were tried
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from harness import peak
 from results import keep
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,10 +47,12 @@ def main():
         if ran:
             lessons = json.loads((course / "build" / "course.json").read_text())["lessons"]
             each = {row["name"]: row["seconds"] for row in lessons}
-            keep("course.sample", seconds, None, "s", len(lessons), cores=os.cpu_count(), **each)
+            each |= {"cores": os.cpu_count(), "ours_peak_mb": peak(resource.RUSAGE_CHILDREN)}
+            keep("course.sample", seconds, None, "s", len(lessons), **each)
         seconds, passed = timed(TEST, Path(home) / "test")
         if passed:
-            keep("course.make_test", seconds, None, "s", 1, cores=os.cpu_count())
+            most = peak(resource.RUSAGE_CHILDREN)  # or a lesson's of the course above
+            keep("course.make_test", seconds, None, "s", 1, cores=os.cpu_count(), ours_peak_mb=most)
     return int(not (ran and passed))
 
 

@@ -64,10 +64,13 @@ def spread(runs, key, ways=("ours", "other")):
     return ends | {"repeats": len(ratios), "cores": os.cpu_count()}
 
 
-def peak():
-    """Return the largest resident size of this process so far, in MB."""
+def peak(whose=resource.RUSAGE_SELF):
+    """Return the largest resident size of this process so far, in MB.
+
+    With resource.RUSAGE_CHILDREN it is that of the largest process that it started and that ended.
+    """
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return resource.getrusage(whose).ru_maxrss * unit / 1e6
 
 
 def resident():
