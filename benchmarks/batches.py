@@ -1,6 +1,6 @@
 """Augmented batches: images a second from the course's pipeline and from ImageDataGenerator.
 
-    python benchmarks/batches.py [--images 3000] [--large 300] [--repeats 3]
+    python benchmarks/batches.py [--images 5000] [--large 600] [--repeats 3]
 
 Ours is pipelines.batches with training=True. The other is the textbook chapter's
 ImageDataGenerator: rescale, up to 5 degrees, up to a tenth of the width and of the height. Both
@@ -138,8 +138,8 @@ def record(name, runs, key, n, **extra):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=3000, help="files of 224x224 pixels")
-    parser.add_argument("--large", type=int, default=300, help="files of 1500x1200 pixels")
+    parser.add_argument("--images", type=int, default=5000, help="files of 224x224 pixels")
+    parser.add_argument("--large", type=int, default=600, help="files of 1500x1200 pixels")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each way")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:

@@ -3,9 +3,9 @@
     python benchmarks/course_time.py
 
 The last commit is cloned into a temporary folder, with the packages that are installed here. Then
-tools/run_course.py runs all lessons, as `make course` does, drawing every image first, and the
-tests run as `make test` runs them: from nothing again, in another clone. Setting up the packages
-is not in it. A lesson or test that fails makes this fail, after both were tried.
+the tests run as `make test` runs them and, from nothing again in another clone, tools/run_course.py
+runs all lessons as `make course` does: both draw every image first. Setting up the packages is not
+in it. A lesson or test that fails makes this fail, after both were tried.
 """
 
 import json
@@ -42,17 +42,16 @@ def timed(command, home):
 def main():
     """Measure both; return the exit status."""
     with tempfile.TemporaryDirectory() as home:
+        seconds, passed = timed(TEST, Path(home) / "test")
+        if passed:
+            most = peak(resource.RUSAGE_CHILDREN)
+            keep("course.make_test", seconds, None, "s", 1, cores=os.cpu_count(), ours_peak_mb=most)
         course = Path(home) / "course"
         seconds, ran = timed(["tools/run_course.py", "--source", "sample"], course)
         if ran:
             lessons = json.loads((course / "build" / "course.json").read_text())["lessons"]
-            each = {row["name"]: row["seconds"] for row in lessons}
-            each |= {"cores": os.cpu_count(), "ours_peak_mb": peak(resource.RUSAGE_CHILDREN)}
+            each = {row["name"]: row["seconds"] for row in lessons} | {"cores": os.cpu_count()}
             keep("course.sample", seconds, None, "s", len(lessons), **each)
-        seconds, passed = timed(TEST, Path(home) / "test")
-        if passed:
-            most = peak(resource.RUSAGE_CHILDREN)  # or a lesson's of the course above
-            keep("course.make_test", seconds, None, "s", 1, cores=os.cpu_count(), ours_peak_mb=most)
     return int(not (ran and passed))
 
 
