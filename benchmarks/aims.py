@@ -71,6 +71,7 @@ ROWS = (
     Row("imports.lesson_2", "set-up cell of lesson 2", "`import tensorflow`", START),
     Row("batches.first_epoch", "batches, first epoch", GENERATOR, RATE, least(5)),
     Row("batches.later_epochs", "batches, later epochs", GENERATOR, RATE, least(10)),
+    Row("batches.large_first_epoch", "batches of large JPEGs, first epoch", GENERATOR, RATE),
     Row("batches.large_second_epoch", "batches of large JPEGs, second epoch", GENERATOR, RATE,
         least(30)),
     Row("shrunk_images.second_epoch", "batches of large PNGs shrunk once, second epoch", GENERATOR,
