@@ -89,12 +89,12 @@ def other(rows):
     )
 
 
-def epoch(batches):
-    """Take every batch once, and return how many images came."""
+def epoch(batches, size=SIZE):
+    """Take every batch of RGB images once, and return how many came."""
     count, stream = 0, iter(batches)
     for _ in range(len(batches)):  # the generator would go on for ever
         images, labels = next(stream)
-        assert images.shape[1:] == (SIZE, SIZE, 3) and len(images) == len(labels)
+        assert images.shape[1:] == (size, size, 3) and len(images) == len(labels)
         count += len(np.asarray(images))
     return count
 

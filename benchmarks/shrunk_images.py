@@ -24,6 +24,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before Keras: hides TensorFlow's chatter
 
 import numpy as np
+from batches import epoch
 from harness import in_turn, middle, peak, resident, spread
 from results import keep
 
@@ -86,16 +87,6 @@ def other(rows):
     return batches, 0.0
 
 
-def epoch(batches):
-    """Take every batch once, and return how many images came."""
-    count, stream = 0, iter(batches)
-    for _ in range(len(batches)):  # the generator would go on for ever
-        images, labels = next(stream)
-        assert images.shape[1:] == (SIZE, SIZE, 3) and len(images) == len(labels)
-        count += len(np.asarray(images))
-    return count
-
-
 def measure(way, folder):
     """Run two epochs and return the rate of each and what memory they took."""
     # all that either way needs is loaded before the clock starts; helpers quiet TensorFlow first
@@ -109,7 +100,7 @@ def measure(way, folder):
         batches, seconds = {"ours": ours, "other": other}[way](rows)
         counts, ends = [], [start]
         for _ in range(2):
-            counts.append(epoch(batches))
+            counts.append(epoch(batches, SIZE))
             ends.append(time.perf_counter())
         growth = max(0.0, peak() - before)
     assert counts == [len(rows), len(rows)], counts

@@ -77,7 +77,13 @@ class _OnDisk:
 
 def _file(rows, shape):
     """Return the file of a table's decoded images, written whole or not at all."""
-    path = runtime.data_root() / "cache" / f"{fingerprint(rows)}-{shape[0]}-{shape[2]}.pixels"
+    paths = rows["path"].to_list()
+    try:
+        name = f"{fingerprint(rows)}-{shape[0]}-{shape[2]}.pixels"
+    except OSError:  # a file that is not there has no time
+        _refuse(check.faults(paths), paths)
+        raise
+    path = runtime.data_root() / "cache" / name
     if path.is_file():
         return path
     print(f"Decoding {len(rows):,} images into {path.name}, once ...")
@@ -85,7 +91,6 @@ def _file(rows, shape):
         if not runtime.alive(int(left.suffixes[0][1:])):
             left.unlink(missing_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")  # others may be at the same
-    paths = rows["path"].to_list()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as file:

@@ -133,6 +133,19 @@ def test_a_file_for_many_images_is_whole_or_not_there(table, tmp_path, monkeypat
     assert list((tmp_path / "data" / "cache").iterdir()) == []
 
 
+@pytest.mark.parametrize("memory", [2e9, 100])
+def test_bad_files_are_named_wherever_images_go(table, tmp_path, monkeypatch, memory):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(store, "MEMORY", memory)
+    (tmp_path / "5.png").write_bytes(b"text")
+    with pytest.raises(ValueError, match=r"^1 of 40 images cannot be read, 5\.png first \(no JPEG"):
+        pipelines.batches(table, ("a", "b", "c"), 16)
+    (tmp_path / "3.png").unlink()
+    with pytest.raises(ValueError, match=r"^2 of 40 images cannot be read, 3\.png first \(No such"):
+        pipelines.batches(table, ("a", "b", "c"), 16)
+    assert not list((tmp_path / "data").rglob("*.p*s"))  # no file of pixels, whole or in part
+
+
 KILLED = """
 import os, signal, sys
 import pandas as pd
