@@ -1,9 +1,12 @@
-"""Write benchmarks/README.md and its figures from results.json alone, after `make bench`."""
+"""Write benchmarks/README.md, its figures and docs/instructors.md's timings from results.json."""
+
+import re
 
 import charts
 from aims import ROWS, Row, met, shown, spread
 from results import FILE, load
 
+MARK = "<!-- timings: written by benchmarks/report.py -->"
 COLUMNS = ("what", "beside", "n", "ours", "other", "ratio (low to high)", "ratio is", "aim",
            "met?", "peak MB, ours / other")  # fmt: skip
 SCRIPTS = {"course": "course_time"}  # where entries are not named after their script
@@ -112,11 +115,28 @@ def alt_speeds(told):
     return f"{words}aims as black lines: {', '.join(told)}."
 
 
+def with_timings(page, entries):
+    """Return the instructors' page with the table of what each lesson took."""
+    table = f"{MARK}\n\n{timings(entries.get('course.sample', {}))}\n"
+    return re.sub(f"{re.escape(MARK)}\n(?:\n\\|.*\n(?:\\|.*\n)*)?", lambda _: table, page)
+
+
+def timings(entry):
+    """Return a table of the lessons' seconds on the drawn sample."""
+    lessons = [(name, entry[name]) for name in sorted(entry) if name[:2].isdigit()]
+    rows = [f"| [{name[:2]}](../notebooks/{name}.ipynb) | {spent:.0f} |" for name, spent in lessons]
+    rows += [f"| all | {entry['ours']:.0f} |"] if lessons else []
+    head = f"| lesson | seconds on {entry.get('cores', '?')} cores without a GPU, drawn images |"
+    return "\n".join([head, "|---|---|", *rows])
+
+
 def main():
     entries, home = load(), FILE.parent
     charts.draw_speeds(charts.speeds(entries), home / "ratios.png")
     charts.draw_growths(charts.growths(entries), home / "memory.png")
     (home / "README.md").write_text(text(entries), "utf-8")
+    page = home.parent / "docs" / "instructors.md"
+    page.write_text(with_timings(page.read_text("utf-8"), entries), "utf-8")
     print(f"README.md tells of {len(entries)} entries of {FILE.name}")
 
 

@@ -77,6 +77,17 @@ def test_a_page_of_nothing():
     assert page.count("| missing |") >= len(aims.ROWS)
 
 
+def test_timings_replace_old_ones():
+    page = f"Before.\n\n{report.MARK}\n\nAfter.\n"
+    entries = {"course.sample": {"02_b": 3.6, "01_a": 17.2, "ours": 20.8, "cores": 4}}
+    once = report.with_timings(page, entries)
+    assert "| [01](../notebooks/01_a.ipynb) | 17 |\n| [02]" in once and "| all | 21 |" in once
+    assert once.startswith("Before.") and once.endswith("|\n\nAfter.\n") and "4 cores" in once
+    assert report.with_timings(once, entries) == once
+    faster = {"course.sample": {"01_a": 9.0, "ours": 9.0, "cores": 4}}
+    assert "| [02]" not in report.with_timings(once, faster)
+
+
 def test_aims_of_several_parts():
     row = {row.name: row for row in aims.ROWS}["real_chest.compactnet_against_smallnet"]
     better = {"ours": 0.9, "other": 0.8, "ratio": 1.125, "ours_seconds": 9, "other_seconds": 20}
@@ -108,6 +119,8 @@ def test_nobody_typed_a_number():
     page = (HOME / "README.md").read_text("utf-8")
     said = "benchmarks/README.md is not what results.json says: run python benchmarks/report.py."
     assert page == report.text(json.loads((HOME / "results.json").read_text("utf-8"))), said
+    lessons = (HOME.parent / "docs/instructors.md").read_text("utf-8")
+    assert lessons == report.with_timings(lessons, results.load()) and "| all |" in lessons
     for alt, name in re.findall(r"!\[(.*)\]\((.*)\)", page):
         assert len(alt) > 40 and (HOME / name).stat().st_size < 150_000
 
