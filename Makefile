@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test test-slow coverage bench lab figures badges lock clean
+.PHONY: course test test-slow coverage bench lab student figures badges lock clean
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
@@ -39,6 +39,10 @@ bench: .venv/bench-ready
 
 lab: $(READY)
 	@.venv/bin/jupyter lab notebooks
+
+# copies of the lessons to work in, without solutions and outputs, in build/student
+student: $(READY)
+	@.venv/bin/python tools/student.py
 
 figures: $(READY)
 	@.venv/bin/python tools/run_course.py --source sample --lessons "$(LESSONS)" --in-place

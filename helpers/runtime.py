@@ -79,8 +79,8 @@ def expect(name, value, *, at_least=None, at_most=None, equals=None):
     ----------
     name : str
         ``model.figure``, such as "smallnet.test_auc": the name in build/course.json.
-    value : float or int
-        What was measured.
+    value : float, int or ...
+        What was measured; `...` in a student's copy, where it only says what is wanted.
     at_least, at_most : float, optional
         The range, ends included.
     equals : float or int, optional
@@ -92,15 +92,15 @@ def expect(name, value, *, at_least=None, at_most=None, equals=None):
         When the value is outside, with a sentence that names both.
     """
     value = value.item() if hasattr(value, "item") else value
-    if equals is not None:
-        wanted, good = f"exactly {_number(equals)}", value == equals
-    else:
-        bounds = {"at least": at_least, "at most": at_most}
-        wanted = " and ".join(f"{k} {_number(v)}" for k, v in bounds.items() if v is not None)
-        good = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+    bounds = {"exactly": equals, "at least": at_least, "at most": at_most}
+    wanted = " and ".join(f"{k} {_number(v)}" for k, v in bounds.items() if v is not None)
     if not wanted:
         raise TypeError(f"expect('{name}') needs at_least, at_most or equals; else use record.")
-    if not good:
+    if value is ...:
+        print(f"{name}: your turn ({wanted})")
+        return
+    good = (equals is None or value == equals) and (at_least is None or value >= at_least)
+    if not (good and (at_most is None or value <= at_most)):
         raise AssertionError(f"{name} is {_number(value)}, but the lesson expects {wanted}.")
     _keep(name, value)
     print(f"{name} = {_number(value)} ({wanted})")

@@ -24,6 +24,7 @@ SECRET = re.compile(
     r"|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{32,}\b"  # long, with digits, small and capital letters
 )
 CHECK = re.compile(r"runtime\.(expect|record)\(")
+BLANK = re.compile(r"\bexpect\(\s*[^,]+,\s*(?:value=)?\.\.\.\s*[,)]")
 REASON = re.compile(r"^# NBVAL_IGNORE_OUTPUT: \w+ \w+", re.MULTILINE)
 # What a result may look like: 0.93, .93, 93%, 2,788,353. Not a version (CC BY 4.0), not a size on
 # disk (2.3 GB), not a section's number (1.10 in a heading).
@@ -107,6 +108,12 @@ def solutions(path, address):
         if "runtime.expect(" not in cell.source:
             wrong.append(f"a solution does not check itself: {cell.source[:60]}")
     return wrong
+
+
+def no_blank(path, address):
+    """Every check has its value: `...` is for the students' copies alone."""
+    cells = [cell for cell in code(path) if BLANK.search(cell.source)]
+    return [f"a check waits for its value: {cell.source[:60]}" for cell in cells]
 
 
 def colab_link(path, address):
@@ -286,8 +293,8 @@ def mostly_compared(paths, address):
     return [] if share >= 0.85 else [f"{share:.0%} of the cells are compared"]
 
 
-EACH = [parts, solutions, colab_link, executed, no_errors, no_absolute_path, no_secret, alt_text]
-EACH += [numbers, ignored, small_file, drawn_sample]
+EACH = [parts, solutions, no_blank, colab_link, executed, no_errors, no_absolute_path, no_secret]
+EACH += [alt_text, numbers, ignored, small_file, drawn_sample]
 ALL = [same_setup, short_cells, small_together, mostly_compared]
 
 

@@ -170,6 +170,11 @@ BROKEN = {
         replace(15, "runtime.expect", "print"),
         both(*[put(14, run("runtime.expect('c', 1, equals=1)", **FOLDED))] * 3),
     ],
+    "no_blank": [
+        put(4, run("runtime.expect('c', ..., equals=1)")),
+        put(4, run("runtime.expect(\n    'c', value=...\n)")),
+        replace(15, "1, equals", "..., equals"),
+    ],
     "colab_link": [
         replace(0, "02_small", "01_small"),
         replace(0, "me/course", "you/course"),

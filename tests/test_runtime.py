@@ -58,6 +58,20 @@ def test_expect_needs_a_bound():
         runtime.expect("net.auc", 0.9)
 
 
+def test_expect_asks_for_what_a_student_has_yet_to_compute(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_METRICS", str(tmp_path / "metrics.jsonl"))
+    monkeypatch.setattr(runtime, "_RECORDED", {})
+    runtime.expect("exercise.share", ..., at_least=0.15, at_most=0.4)
+    runtime.expect("exercise.count", ..., equals=0)
+    assert capsys.readouterr().out.splitlines() == [
+        "exercise.share: your turn (at least 0.15 and at most 0.4)",
+        "exercise.count: your turn (exactly 0)",
+    ]
+    assert runtime.recorded() == {} and not (tmp_path / "metrics.jsonl").exists()
+    with pytest.raises(TypeError, match="needs at_least"):
+        runtime.expect("exercise.count", ...)
+
+
 def test_source(monkeypatch, tmp_path):
     archive = tmp_path / "a.zip"
     archive.touch()
