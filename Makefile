@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test test-slow coverage bench lab student figures badges lock clean
+.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
@@ -46,6 +46,11 @@ student: $(READY)
 
 figures: $(READY)
 	@.venv/bin/python tools/run_course.py --source sample --lessons "$(LESSONS)" --in-place
+	@.venv/bin/python tools/figures.py
+
+# draws all figures anew, LESSONS="01 02" those of some, and says what changed; touches nothing
+figures-check: $(READY)
+	@.venv/bin/python tools/figures_check.py --lessons "$(LESSONS)"
 
 badges:
 	@python3 tools/badges.py "$(REPO)"

@@ -5,8 +5,14 @@ import matplotlib.pyplot as plt
 from helpers import runtime
 from helpers.phantoms import chest, fundus, oct
 
+NAME = "phantoms"
+ALT = (
+    "Drawn images of three kinds with the outlines of their lesions: chest X-rays, OCT scans of "
+    "the retina, and fundus photographs."
+)
 
-def main():
+
+def main(folder=runtime.ROOT / "figures"):
     """Draw four chests, four OCT scans, seven eyes; the outline of a lesson in orange."""
     rows = [[(name, chest.draw(name, 11 + k)) for k, name in enumerate(chest.LABELS)]]
     rows[0] += [("normal", chest.draw("normal", 21)), ("bacterial", chest.draw("bacterial", 24))]
@@ -21,7 +27,8 @@ def main():
         axis.set_title(name, fontsize=9)
         axis.axis("off")
     figure.tight_layout()
-    figure.savefig(runtime.ROOT / "figures" / "phantoms.png", dpi=80)
+    figure.savefig(folder / f"{NAME}.png", dpi=80)
+    plt.close(figure)
 
 
 if __name__ == "__main__":
