@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean
+.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean book
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
@@ -36,6 +36,14 @@ bench: .venv/bench-ready
 .venv/bench-ready: $(READY)
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt --editable ".[bench]"
 	@touch .venv/bench-ready
+
+# the edition to read without running anything, in build/book: it loads nothing from the network
+book: .venv/book-ready
+	@.venv/bin/python tools/book.py
+
+.venv/book-ready: $(READY)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt --editable ".[book]"
+	@touch .venv/book-ready
 
 lab: $(READY)
 	@.venv/bin/jupyter lab notebooks

@@ -1,0 +1,38 @@
+"""How Sphinx builds the read-online edition from build/book-source: see tools/book.py."""
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
+project = html_title = "Deep learning for medical images"
+language = "en"
+extensions = ["myst_nb"]
+
+nb_execution_mode = "off"  # the lessons' outputs are committed, and `make test` compares them
+nb_merge_streams = True
+myst_enable_extensions = ["dollarmath", "html_image"]
+myst_heading_anchors = 4  # links to a heading, as on GitHub
+
+html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+html_js_files = ["book.js"]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_sourcelink = html_show_copyright = False
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+
+
+def formula(block):
+    """Return what writes a formula as MathML, which browsers show without MathJax."""
+
+    def write(translator, node):
+        translator.body.append(tex2mathml(node.astext(), as_block=block))
+        raise nodes.SkipNode
+
+    return write, None
+
+
+def setup(app):
+    """Tell Sphinx how to write formulas."""
+    app.add_html_math_renderer("mathml", formula(block=False), formula(block=True))
