@@ -49,7 +49,8 @@ def sidebar(placed):
     blocks = []
     for caption, listed in SIDEBAR.items():
         there = [placed[page] for page in placed if any(fnmatch(page, name) for name in listed)]
-        blocks += ["```{toctree}", ":hidden:", f":caption: {caption}", "", *there, "```", ""]
+        if there:
+            blocks += ["```{toctree}", ":hidden:", f":caption: {caption}", "", *there, "```", ""]
     return "\n".join(blocks)
 
 
@@ -136,7 +137,8 @@ def still(out):
     if WIDGET in data:
         return nbformat.v4.new_output("display_data", data={"text/markdown": STILL})
     if "text/html" in data:
-        data["text/html"] = re.sub(r"(?:text-decoration-)?color: #\w+;? ?", "", data["text/html"])
+        plain = re.sub(r"(?:text-decoration-)?color: #\w+;? ?", "", data["text/html"])
+        data["text/html"] = plain.replace("<th></th>", "<td></td>")  # an empty cell heads nothing
     return out
 
 
@@ -164,7 +166,7 @@ def prepare():
             nbformat.write(lesson(notebook, page, placed), SOURCE / place)
         else:
             words = relinked((ROOT / page).read_text(encoding="utf-8"), page, placed)
-            words = words.replace("<!-- lessons -->", contents(placed) + "\n\n" + sidebar(placed))
+            words = words.replace("<!-- lessons -->", f"{contents(placed)}\n\n{sidebar(placed)}")
             (SOURCE / place).write_text(words, encoding="utf-8")
     for folder in ("figures", "benchmarks"):
         for picture in (ROOT / folder).glob("*.png"):
