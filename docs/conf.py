@@ -23,6 +23,11 @@ html_show_sourcelink = html_show_copyright = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
+MENDED = [
+    ("furo_navigation_tree", 'role="heading"', 'role="heading" aria-level="2"'),
+    ("body", '<th class="head"><p></p></th>', "<td></td>"),
+]
+
 
 def formula(block):
     """Return what writes a formula as MathML, which browsers show without MathJax."""
@@ -36,10 +41,8 @@ def formula(block):
 
 def mended(app, pagename, templatename, context, doctree):
     """Say of which level the sidebar's headings are; an empty cell of a table heads nothing."""
-    tree = context["furo_navigation_tree"]
-    context["furo_navigation_tree"] = tree.replace(
-        'role="heading"', 'role="heading" aria-level="2"'
-    )
+    for part, old, new in MENDED:
+        context[part] = context.get(part, "").replace(old, new)
 
 
 def setup(app):
