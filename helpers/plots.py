@@ -29,13 +29,19 @@ def show(figure, name, alt):
     alt : str
         One full sentence that says what the figure shows, for those who cannot see it.
     """
+    png = drawn(figure)
+    if folder := os.environ.get("COURSE_FIGURES"):
+        Path(folder, f"{name}.png").write_bytes(png)
+    picture = {"image/png": png, "text/plain": f"{name}: {alt}"}
+    display(picture, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+def drawn(figure):
+    """Return a figure as the bytes of a PNG, and close it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=80, bbox_inches="tight")
     plt.close(figure)
-    if folder := os.environ.get("COURSE_FIGURES"):
-        Path(folder, f"{name}.png").write_bytes(buffer.getvalue())
-    picture = {"image/png": buffer.getvalue(), "text/plain": f"{name}: {alt}"}
-    display(picture, raw=True, metadata={"image/png": {"alt": alt}})
+    return buffer.getvalue()
 
 
 def grid(images, titles, columns=4, width=8):

@@ -73,6 +73,12 @@ def test_in_place_never_keeps_a_failed_lesson(course):
     assert "net.test_auc" in (course / "notebooks/02_works.ipynb").read_text()
 
 
+def test_nobody_is_there_to_move_a_slider(course, monkeypatch):
+    monkeypatch.delenv("COURSE_WIDGETS", raising=False)
+    assert run_course.main(["--lessons", "02"]) == 0
+    assert run_course.os.environ["COURSE_WIDGETS"] == "off"
+
+
 def test_badges_are_rewritten_everywhere(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "pyproject.toml").write_text('Repository = "https://github.com/OWNER/course"\n')

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"runtime", "backend", "download", "dicom", "plots", "phantoms"},
+    {"runtime", "backend", "download", "dicom", "plots", "explore", "phantoms"},
     {"datasets", "splits", "pipelines", "images", "cache", "check", "store"},
     {"models", "training", "checkpoints", "mirror", "transfer", "recipes"},
     {"gradcam", "anomaly", "detectors", "label_spreading", "evaluation", "model_card"},

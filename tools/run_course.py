@@ -29,6 +29,7 @@ def main(arguments=None):
     parser.add_argument("--in-place", action="store_true", help="rewrite lessons and figures")
     options = parser.parse_args(arguments)
     os.environ["COURSE_SOURCE"] = options.source
+    os.environ["COURSE_WIDGETS"] = "off"  # nobody is there to move a slider
     try:
         source = os.environ["COURSE_SOURCE"] = runtime.source()
         lessons = chosen(options.lessons)
