@@ -6,8 +6,10 @@ import importlib.util
 import os
 
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython import get_ipython
 from IPython.display import display
+from sklearn.metrics import ConfusionMatrixDisplay
 
 from helpers import plots
 
@@ -95,3 +97,82 @@ def _image(draw, alt, settings):
         for number in set(plt.get_fignums()) - set(before):
             plt.close(number)
     return f'<img alt="{html.escape(words)}" src="data:image/png;base64,{png}">'
+
+
+def cut(labels, scores, threshold, classes, prevalence=None):
+    """Draw what a threshold does to both classes: their scores, and who ends on which side.
+
+    Parameters
+    ----------
+    labels : array of 0 and 1
+        [N], the truth.
+    scores : array of float
+        [N], each 0..1; `score >= threshold` is class 1.
+    threshold : float
+        The line in the left panel.
+    classes : sequence of str
+        The names of class 0 and class 1.
+    prevalence : float, optional
+        The share that is sick among the 1,000 patients who are then counted on the right, with
+        the same sensitivity and specificity. When None, the N images themselves are counted.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        For `show`.
+    """
+    sick, scores = np.ravel(labels) == 1, np.ravel(scores)
+    sides = [scores[sick == kind] >= threshold for kind in (False, True)]
+    rates = np.array([[1 - side.mean(), side.mean()] for side in sides])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.3), layout="constrained")
+    shares = [np.full(len(side), 1 / len(side)) for side in sides]
+    options = {"bins": np.linspace(0, 1, 26), "weights": shares, "label": list(classes)}
+    left.hist([scores[~sick], scores[sick]], color=[plots.BLUE, plots.ORANGE], **options)
+    left.axvline(threshold, color="black", linestyle="--")
+    left.set_title(f"sensitivity {rates[1, 1]:.2f}, specificity {rates[0, 0]:.2f}")
+    left.set(xlabel="score", ylabel="share of the class")
+    left.legend(frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
+    left.spines[["top", "right"]].set_visible(False)
+    if prevalence is None:
+        counts, title = rates * [[len(side)] for side in sides], f"{len(sick)} images"
+    else:
+        counts = rates * [[1000 * (1 - prevalence)], [1000 * prevalence]]
+        title = f"1,000 patients: {_right_alarms(counts)}"
+    drawn = ConfusionMatrixDisplay(counts, display_labels=classes)
+    drawn.plot(cmap="Blues", colorbar=False, values_format=".0f", ax=right)
+    right.set_title(title)
+    return figure
+
+
+def _right_alarms(counts):
+    alarms = counts[:, 1].sum()
+    return f"{counts[1, 1] / alarms:.0%} of alarms are right" if alarms else "no alarm"
+
+
+def heat(image, weights, titles, outline=None, opacity=0.65):
+    """Draw an image, and beside it the same one under its heat map.
+
+    Parameters
+    ----------
+    image : ndarray
+        [H, W], [H, W, 1] or [H, W, 3] in 0..255.
+    weights : ndarray
+        The heat map, [H, W] in 0..1.
+    titles : sequence of str
+        Above the image and above the heat map.
+    outline : ndarray of bool, optional
+        [H, W], drawn around in both; empty or None: nothing is known.
+    opacity : float
+        Of the heat map where it is 1; 0..1.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        For `show`.
+    """
+    figure = plots.grid([image, image], titles, columns=2, width=4.8)
+    over = opacity * np.sqrt(weights)
+    figure.axes[1].imshow(weights, cmap="inferno", vmin=0, vmax=1, alpha=over)
+    for axis in figure.axes if outline is not None and outline.any() else ():
+        axis.contour(outline, [0.5], colors=plots.COLOURS[5], linewidths=1)
+    return figure

@@ -9,10 +9,11 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from helpers import explore
+from helpers import explore, plots
 
 ROOT = Path(__file__).resolve().parent.parent
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -171,3 +172,46 @@ def test_nothing_is_live_where_there_is_no_notebook(monkeypatch):
 
 def test_lessons_under_test_stand_still():
     assert os.environ["COURSE_WIDGETS"] == "off"  # by conftest.py
+
+
+LABELS, SCORES = np.array([0, 0, 0, 1, 1, 1, 1, 1]), np.array([0, 0.2, 0.6, 0.4, 0.6, 0.9, 1, 1])
+
+
+@pytest.mark.parametrize(
+    "threshold, prevalence, counts, titles",
+    [
+        (0.6, None, [[2, 1], [1, 4]], ["sensitivity 0.80, specificity 0.67", "8 images"]),
+        (0.7, None, [[3, 0], [2, 3]], ["sensitivity 0.60, specificity 1.00", "8 images"]),
+        (0.6, 0.1, [[600, 300], [20, 80]], [None, "1,000 patients: 21% of alarms are right"]),
+        (1.1, 0.1, [[900, 0], [100, 0]], [None, "1,000 patients: no alarm"]),
+    ],
+)
+def test_a_cut_counts_both_sides(threshold, prevalence, counts, titles):
+    figure = explore.cut(LABELS, SCORES, threshold, ("well", "ill"), prevalence)
+    left, right = figure.axes
+    assert np.allclose(right.images[0].get_array(), counts)
+    for axis, title in zip((left, right), titles, strict=True):
+        assert title in (None, axis.get_title())
+    assert [line.get_xdata()[0] for line in left.lines] == [threshold]
+    well, ill = ([bar.get_height() for bar in bars] for bars in left.containers)
+    assert np.isclose(sum(well), 1) and np.isclose(sum(ill), 1)  # each class as a whole
+    assert np.allclose([well[0], ill[-1]], [1 / 3, 2 / 5])
+    assert [tick.get_text() for tick in right.get_yticklabels()] == ["well", "ill"]
+    plots.plt.close(figure)
+
+
+def test_heat_lies_over_the_second_image_and_the_lesion_is_outlined_in_both():
+    image, lesion = np.full((6, 6, 1), 90.0), np.zeros((6, 6), bool)
+    weights = np.linspace(0, 1, 36).reshape(6, 6)
+    lesion[2:4, 2:4] = True
+    figure = explore.heat(image, weights, ["child", "map"], lesion, opacity=0.5)
+    plain, under = figure.axes
+    assert [axis.get_title() for axis in figure.axes] == ["child", "map"]
+    assert len(plain.images) == 1 and (plain.images[0].get_array() == 90).all()
+    over = under.images[1]
+    assert (over.get_array() == weights).all() and over.get_clim() == (0, 1)
+    assert np.allclose(over.get_alpha(), 0.5 * np.sqrt(weights))
+    assert [len(axis.collections) for axis in figure.axes] == [1, 1]
+    for known in (None, np.zeros((6, 6), bool)):  # a real X-ray, a healthy child
+        assert not any(a.collections for a in explore.heat(image, weights, ["a", "b"], known).axes)
+    plots.plt.close("all")
