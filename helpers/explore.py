@@ -76,8 +76,8 @@ def _start(values):
 
 
 def _input(ipywidgets, key, values):
-    looks = {"description": key.replace("_", " "), "layout": {"width": "26em"}}
-    looks["style"] = {"description_width": "8em"}
+    looks = {"description": key.replace("_", " "), "layout": {"width": "36em", "max_width": "100%"}}
+    looks["style"] = {"description_width": "6em"}
     if isinstance(values, list):
         return ipywidgets.Dropdown(options=values, **looks)
     low, high, step, start = values
@@ -91,7 +91,7 @@ def _image(draw, alt, settings):
     before = plt.get_fignums()
     try:
         figure = draw(**settings)
-        words = " ".join([alt, *(axis.get_title() for axis in figure.axes)])
+        words = f"{alt} {'; '.join(axis.get_title() for axis in figure.axes)}."
         png = base64.b64encode(plots.drawn(figure)).decode()
     finally:  # hundreds of open figures fill memory; a notebook shows again what is left open
         for number in set(plt.get_fignums()) - set(before):

@@ -112,9 +112,9 @@ def test_what_is_moved_is_redrawn(live):
     _, kinds, states = parts(run(live, SHOW))
     html_model = kinds["HTMLModel"]
     alt, first = picture(states[html_model]["value"])
-    assert alt == "A line that rises. height 3 in r" and first.startswith(b"\x89PNG")
+    assert alt == "A line that rises. height 3 in r." and first.startswith(b"\x89PNG")
     alt, second = picture(move(live, kinds["IntSliderModel"], 5)[html_model]["value"])
-    assert alt == "A line that rises. height 5 in r" and second.startswith(b"\x89PNG")
+    assert alt == "A line that rises. height 5 in r." and second.startswith(b"\x89PNG")
     assert second != first
     back = move(live, kinds["IntSliderModel"], 3)[html_model]["value"]
     assert picture(back)[1] == first
@@ -128,7 +128,7 @@ def test_a_drawing_that_fails_says_so_and_the_next_one_works(live):
     )
     assert "<" not in told and "Traceback" not in told
     again = move(live, kinds["IntSliderModel"], 4)[kinds["HTMLModel"]]["value"]
-    assert picture(again)[0].endswith("height 4 in r")
+    assert picture(again)[0].endswith("height 4 in r.")
 
 
 def test_what_fails_from_the_start_is_the_cell_s_error(live):
