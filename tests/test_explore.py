@@ -24,6 +24,7 @@ def draw(height, colour):
     figure, axis = plots.plt.subplots(figsize=(2, 1))
     assert height < 9, "too <high>"
     axis.plot([0, height], color=colour)
+    axis.axis("off")  # quick to draw
     axis.set_title(f"height {height} in {colour}")
     return figure
 """
@@ -46,16 +47,10 @@ def until_idle(client, sent):
         found.append(message)
 
 
-def kernel(**environment):
-    """Start a kernel; the caller shuts it down."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("COURSE_")}
-    env |= {"PYTHONPATH": str(ROOT)} | environment
-    return start_new_kernel(env=env)
-
-
 @pytest.fixture(scope="module")
 def live():
-    manager, client = kernel()
+    env = {key: value for key, value in os.environ.items() if not key.startswith("COURSE_")}
+    manager, client = start_new_kernel(env=env | {"PYTHONPATH": str(ROOT)})
     run(client, DRAW)
     yield client
     client.stop_channels()
@@ -145,19 +140,15 @@ def test_fifty_drawings_leave_no_figure_open(live):
     assert left["content"]["text"] == "[]\n"
 
 
-@pytest.mark.parametrize("without", ["switched off", "not installed"])
-def test_without_widgets_it_is_a_figure_like_every_other(without, tmp_path):
-    environment = {"COURSE_FIGURES": str(tmp_path)}
-    environment |= {"COURSE_WIDGETS": "off"} if without == "switched off" else {}
-    manager, client = kernel(**environment)
-    try:
-        if without == "not installed":
-            run(client, "import sys; sys.modules['ipywidgets'] = None")
-        messages = run(client, DRAW + SHOW)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    (content,), kinds, _ = parts(messages)
+@pytest.mark.parametrize(
+    "without",
+    ["os.environ['COURSE_WIDGETS'] = 'off'", "sys.modules['ipywidgets'] = None"],
+    ids=["switched off", "not installed"],
+)
+def test_without_widgets_it_is_a_figure_like_every_other(live, without, tmp_path):
+    run(live, f"import os, sys; os.environ['COURSE_FIGURES'] = {str(tmp_path)!r}; {without}")
+    (content,), kinds, _ = parts(run(live, SHOW))
+    run(live, "os.environ.pop('COURSE_WIDGETS', 0); sys.modules.pop('ipywidgets', 0)")
     assert set(content["data"]) == {"image/png", "text/plain"} and not kinds
     assert content["data"]["text/plain"] == "05_line: A line that rises."
     assert content["metadata"] == {"image/png": {"alt": "A line that rises."}}
