@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean book
+.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean book test-browser
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
@@ -26,6 +26,16 @@ test-slow: $(READY)
 # the branches of helpers/ that tests/ alone takes: pyproject.toml says how many at least
 coverage: $(READY)
 	.venv/bin/python -m pytest tests -m "not slow" -n 2 --dist loadscope --cov
+
+# JupyterLab and the book as a student sees them, in a browser; pictures go to build/browser
+test-browser: .venv/browser-ready book
+	@.venv/bin/python tools/browser.py
+	.venv/bin/python -m pytest tests/browser
+
+# what drives the browser; tools/browser.py finds or installs the browser itself
+.venv/browser-ready: $(READY)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt --editable ".[browser]"
+	@touch .venv/browser-ready
 
 # every benchmark, then benchmarks/README.md; SOURCE=PATH.zip adds those on real images, and
 # ONLY="tables imports" leaves out the others
