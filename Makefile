@@ -30,7 +30,7 @@ coverage: $(READY)
 # JupyterLab and the book as a student sees them, in a browser; pictures go to build/browser
 test-browser: .venv/browser-ready book
 	@.venv/bin/python tools/browser.py
-	.venv/bin/python -m pytest tests/browser
+	.venv/bin/python -m pytest tests/browser -n 2 --dist loadscope
 
 # what drives the browser; tools/browser.py finds or installs the browser itself
 .venv/browser-ready: $(READY)

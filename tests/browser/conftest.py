@@ -19,17 +19,21 @@ import browser as tool
 import server
 
 ROOT = runtime.ROOT
+PICTURES = ROOT / "build" / "browser"
 COPIED = ("notebooks", "helpers", "pyproject.toml")
 expect.set_options(timeout=30_000)
 
 
+def pytest_sessionstart(session):
+    if not hasattr(session.config, "workerinput"):  # once, in the controller
+        shutil.rmtree(PICTURES, ignore_errors=True)
+        PICTURES.mkdir(parents=True)
+
+
 @pytest.fixture(scope="session")
 def pictures():
-    """The folder that takes pictures, emptied."""
-    folder = ROOT / "build" / "browser"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
+    """The folder that takes pictures."""
+    return PICTURES
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +45,7 @@ def chromium():
 
 
 @pytest.fixture
-def page(chromium, pictures):
+def page(chromium):
     """A fresh page that reaches this machine only; `page.complaints` lists what went wrong."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -71,7 +75,7 @@ def pytest_runtest_makereport(item, call):
     if report.failed and page:
         name = re.sub(r"[^\w-]+", "-", item.name).strip("-")
         with contextlib.suppress(Exception):  # what failed matters more than its picture
-            page.screenshot(path=item.funcargs["pictures"] / f"failed-{name}.png")
+            page.screenshot(path=PICTURES / f"failed-{name}.png")
     return report
 
 
@@ -86,8 +90,12 @@ def course(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def lab(course, pictures):
+def lab(course):
     """JupyterLab on the copy: its address and its token."""
-    settings = {"COURSE_SOURCE": "sample", "COURSE_DATA": str(runtime.data_root().resolve())}
-    with server.jupyterlab(course, pictures / "jupyter.log", **settings) as started:
+    settings = {
+        "COURSE_SOURCE": "sample",
+        "COURSE_WIDGETS": "",
+        "COURSE_DATA": str(runtime.data_root().resolve()),
+    }
+    with server.jupyterlab(course, PICTURES / "jupyter.log", **settings) as started:
         yield started

@@ -1,5 +1,6 @@
 """The lessons in JupyterLab, as a student meets them: opened, unfolded, run from the menu."""
 
+import re
 from itertools import groupby
 
 import nbformat
@@ -126,3 +127,36 @@ def test_alt_text_reaches_the_page(page, lab, course):
     figures = page.locator(FIGURE)
     expect(figures).to_have_count(len(alt_texts(cells)))
     assert figures.evaluate_all("e => e.map(i => i.alt)") == alt_texts(cells)
+
+
+EXPLORER = """
+import sys
+
+sys.path[:0] = [".."]
+from helpers import explore, plots
+
+
+def steps(height):
+    figure, axis = plots.plt.subplots()
+    axis.bar([0, 1], [1, height])
+    axis.set_title(f"the right bar is {height} high")
+    return figure
+
+
+explore.show(steps, "steps", "Two bars, the right one as high as you say.", height=(0, 9, 1, 4))
+""".strip()
+
+
+def test_an_explorer_answers(page, lab, course, pictures):
+    path = course / "notebooks" / "explorer.ipynb"
+    cells = [nbformat.v4.new_code_cell(EXPLORER)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    open_lesson(page, lab, path)
+    menu(page, "Run", "Run All Cells")
+    slider, figure = page.get_by_role("slider", name="height"), page.locator(FIGURE)
+    expect(figure).to_have_attribute("alt", re.compile("is 4 high"), timeout=SLOW)
+    before = figure.get_attribute("src")
+    slider.press("ArrowRight")
+    expect(figure).to_have_attribute("alt", re.compile("is 5 high"))
+    assert figure.get_attribute("src") != before and figure.evaluate("i => i.naturalWidth > 0")
+    page.screenshot(path=pictures / "lab-explorer.png")
