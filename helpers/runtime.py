@@ -4,7 +4,7 @@ import contextlib
 import importlib.metadata
 import json
 import os
-import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,8 +18,9 @@ def setup():
     where = "Colab" if in_colab() else "this computer"
     keras = importlib.metadata.version("keras")
     images = Path(source()).name  # of an archive the name only, not where it lies
-    print(f"Running on {where} · GPU: {gpu() or 'none'} · Keras {keras} · images: {images}")
-    if in_colab() and not gpu():
+    found = gpu()
+    print(f"Running on {where} · GPU: {found or 'none'} · Keras {keras} · images: {images}")
+    if in_colab() and not found:
         print("No GPU here: Runtime > Change runtime type > T4 GPU makes training 10 times faster.")
 
 
@@ -43,8 +44,16 @@ def in_colab():
 
 
 def gpu():
-    """Return what kind of GPU the machine has, without importing TensorFlow, or None."""
-    return "NVIDIA" if shutil.which("nvidia-smi") else None
+    """Return what kind of GPU the machine has, without importing TensorFlow, or None.
+
+    The driver's program is asked: where it is without a GPU, as in some of Colab's runtimes, it
+    says that it has failed.
+    """
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        asked = ["nvidia-smi", "--list-gpus"]
+        listed = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
+        return "NVIDIA" if listed.stdout.startswith("GPU ") else None
+    return None
 
 
 def data_root():

@@ -107,8 +107,18 @@ def test_setup_in_colab_says_what_a_gpu_would_change(capsys, monkeypatch):
 def test_a_gpu_is_known_by_its_driver(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert runtime.gpu() is None
-    (tmp_path / "nvidia-smi").touch(mode=0o755)
-    assert runtime.gpu() == "NVIDIA"
+    program = tmp_path / "nvidia-smi"
+    program.touch(mode=0o755)
+    for says, found in (
+        ("echo 'GPU 0: Tesla T4 (UUID: GPU-1)'", "NVIDIA"),
+        (
+            "echo 'NVIDIA-SMI has failed because it cannot communicate with the driver.'; exit 9",
+            None,
+        ),
+        ("echo 'No devices found.'", None),
+    ):
+        program.write_text(f"#!/bin/sh\n{says}\n")
+        assert runtime.gpu() == found
 
 
 def test_quiet_lets_nothing_of_a_library_through_but_errors(capfd):
