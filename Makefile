@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean book test-browser
+.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean book test-browser colab
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
@@ -36,6 +36,10 @@ test-browser: .venv/browser-ready book
 .venv/browser-ready: $(READY)
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt --editable ".[browser]"
 	@touch .venv/browser-ready
+
+# the lessons with Colab's versions, in .venv-colab, which is made once
+colab:
+	@$(or $(PYTHON),python3) tools/colab.py --lessons "$(LESSONS)"
 
 # every benchmark, then benchmarks/README.md; SOURCE=PATH.zip adds those on real images, and
 # ONLY="tables imports" leaves out the others
@@ -88,4 +92,4 @@ $(READY): requirements.txt pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf build .venv
+	rm -rf build .venv .venv-colab

@@ -1,14 +1,21 @@
-"""pyproject.toml, requirements.txt and environment.yml agree, and Colab need change nothing."""
+"""pyproject.toml, requirements.txt and environment.yml agree, and Colab need change nothing.
+
+`make colab` installs Colab's versions: what it would say where that cannot be.
+"""
 
 import re
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import colab  # noqa: E402
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CORE = {r.name.lower(): r for r in map(Requirement, PROJECT["dependencies"])}
 DEV = {r.name.lower(): r for r in map(Requirement, PROJECT["optional-dependencies"]["dev"])}
@@ -27,10 +34,73 @@ def version(requirement):
 
 
 def test_colab_has_to_change_nothing():
-    colab = {r.name: version(r) for r in locked((ROOT / "tests/colab-2026-08.txt").read_text())}
-    assert set(CORE) - set(colab) == NOT_ON_COLAB and set(colab) <= set(CORE)
-    for name, installed in colab.items():
-        assert CORE[name].specifier.contains(installed), name
+    listed = {r.name.lower(): version(r) for r in locked(colab.PINS.read_text())}
+    assert set(CORE) - set(listed) == NOT_ON_COLAB
+    assert NOT_ON_COLAB < set(colab.LACKING) and not set(listed) & set(colab.LACKING)
+    for name in set(CORE) - NOT_ON_COLAB:
+        assert CORE[name].specifier.contains(listed[name]), name
+
+
+def test_colabs_list_is_one_that_anybody_can_install():
+    text = colab.PINS.read_text()
+    assert "://" not in text and " @ " not in text and "+" not in text and "--" not in text
+    assert len(locked(text)) > 600
+
+
+def test_the_environment_is_held_against_colabs_list(capsys):
+    colab.compare({"numpy": "2.1.3", "TensorFlow": "2.20.0", "ml-dtypes": "0.6.0", "nbval": "9"})
+    with pytest.raises(ValueError) as caught:
+        colab.compare({"numpy": "2.2.0", "keras": "3.13.2", "jupyterlab": "4.5.0"})
+    assert str(caught.value) == (
+        "These are not Colab's versions: jupyterlab 4.5.0 (absent on Colab), "
+        "numpy 2.2.0 (2.1.3 on Colab)."
+    )
+
+
+def test_without_colabs_python_one_sentence_says_what_to_install(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(colab, "HOME", tmp_path / "absent")
+    monkeypatch.setattr(colab, "version", lambda python: "3.12.1")
+    assert colab.main([]) == 2
+    assert capsys.readouterr().err == (
+        "Colab has Python 3.13, and none is here: install it, or name it: make colab "
+        "PYTHON=/path/to/python3.13\n"
+    )
+    assert colab.main(["--lessons", "77"]) == 2
+    assert capsys.readouterr().err.startswith("There is no lesson 77: ")
+
+
+def test_colabs_python_is_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(colab.Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(colab.sys, "executable", str(tmp_path / "gone"))
+    for name in (".pyenv/versions/3.13.0/bin/python", "python3.13"):
+        python = tmp_path / name
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.write_text("#!/bin/sh\necho 3.13.7\n")
+        python.chmod(0o755)
+        assert colab.find() in (str(python), name)
+    (tmp_path / "python3.13").write_text("#!/bin/sh\necho no such version >&2; exit 127\n")
+    assert colab.find().endswith("3.13.0/bin/python")
+
+
+def test_a_second_call_installs_nothing(monkeypatch, tmp_path, capsys):
+    ran = []
+    monkeypatch.setattr(colab, "HOME", tmp_path / "new")
+    monkeypatch.setattr(colab, "version", lambda python: "3.13.0")
+
+    def run(command, **options):
+        ran.append(command[1:3])
+        colab.HOME.mkdir(exist_ok=True)
+        listed = '[{"name": "pip", "version": "24.1.2"}]'
+        return colab.subprocess.CompletedProcess(command, 0, listed)
+
+    monkeypatch.setattr(colab.subprocess, "run", run)
+    for _ in range(2):
+        assert colab.main(["--lessons", "02"]) == 0
+    assert ran == [["-m", "venv"], ["-m", "pip"], ["-m", "pip"], ["-m", "pytest"], ["-m", "pytest"]]
+    said = capsys.readouterr().out
+    assert said.count("Setting up") == 1
+    assert said.count("Python 3.13.0 (Colab has 3.13.15)") == 2
 
 
 def test_requirements_are_exact_complete_and_fit():
