@@ -33,7 +33,7 @@ SENTENCES = {
     "room": "the disk has no room for the archive ({words}); free some and run this again.",
     "broken": "Kaggle sends no whole zip archive; try later, or look at kaggle.com/{group}/{slug}.",
     "login": "Kaggle wants a token (401), and {source}; make one at kaggle.com/settings and save it"
-    " as ~/.kaggle/access_token or as Colab's secret KAGGLE_API_TOKEN.",
+    " as ~/.kaggle/access_token or as Colab's secret KAGGLE_API_TOKEN, with notebook access.",
     "terms": "Kaggle refuses it (403); accept its terms or rules at kaggle.com/{group}/{slug}.",
     "absent": "Kaggle has nothing of this name (404); look at kaggle.com/{group}/{slug}.",
     "busy": "Kaggle gets too many requests (429); wait some minutes and run this again.",
