@@ -265,8 +265,8 @@ def same_setup(paths, address):
     first = [code(path)[0] for path in paths]
     wrong = [] if len({cell.source for cell in first}) == 1 else ["the set-up cells differ"]
     for path, cell in zip(paths, first, strict=True):
-        if f"{address} course" not in cell.source or not 3 <= length(cell) <= 6:
-            wrong.append(f"{path.name}: no set-up cell of 3 to 6 lines that clones {address}")
+        if f"{address} course" not in cell.source or not 3 <= length(cell) <= 7:
+            wrong.append(f"{path.name}: no set-up cell of 3 to 7 lines that clones {address}")
     return wrong
 
 
