@@ -36,7 +36,7 @@ def main(notebooks=ROOT / "notebooks", folder=FOLDER):
     folder.mkdir(parents=True, exist_ok=True)
     for path, wanted in copies.items():
         path.write_text(wanted)
-    print(f"Wrote {len(copies)} lessons to build/student; jupyter lab build/student opens them.")
+    print(f"Wrote {len(copies)} lessons; .venv/bin/jupyter lab build/student opens them.")
     return 0
 
 
