@@ -31,8 +31,6 @@ SIDEBAR = {
     ],
 }
 FORM = re.compile(r"# @title (.*?) *(?:\{.*\})?\n")
-WIDGET = "application/vnd.jupyter.widget-view+json"
-STILL = "*Here stands something to play with: it moves in JupyterLab and in Colab only.*"
 
 
 def pages(root=ROOT):
@@ -95,7 +93,6 @@ def lesson(notebook, page, placed):
             cells += described(cell)
     notebook.cells = cells
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
-    notebook.metadata.pop("widgets", None)  # would fetch its scripts from elsewhere
     return notebook
 
 
@@ -119,26 +116,24 @@ def described(cell):
     MyST-NB reads options of figures from the metadata of the cell, not from those of the output.
     """
     cells, outputs, cell.outputs = [cell], cell.outputs, []
-    for out in map(still, outputs):
-        alt = next(
-            (about["alt"] for about in out.get("metadata", {}).values() if "alt" in about), None
-        )
+    for out in outputs:
+        alt = [about["alt"] for about in out.get("metadata", {}).values() if "alt" in about]
         if alt and "mystnb" in cells[-1].metadata:
             cells.append(nbformat.v4.new_code_cell(metadata={"tags": ["remove-input"]}))
         if alt:
-            cells[-1].metadata["mystnb"] = {"image": {"alt": alt}}
-        cells[-1].outputs.append(out)
+            cells[-1].metadata["mystnb"] = {"image": {"alt": alt[0]}}
+        cells[-1].outputs.append(plain(out))
     return cells
 
 
-def still(out):
-    """Return an output that needs no kernel; tables and summaries bring no colours of their own."""
-    data = out.get("data", {})
-    if WIDGET in data:
-        return nbformat.v4.new_output("display_data", data={"text/markdown": STILL})
-    if "text/html" in data:
-        plain = re.sub(r"(?:text-decoration-)?color: #\w+;? ?", "", data["text/html"])
-        data["text/html"] = plain.replace("<th></th>", "<td></td>")  # an empty cell heads nothing
+def plain(out):
+    """Return an output whose tables have no empty heads and no colours of their own.
+
+    Those of Keras's summaries are too pale, and one theme is dark.
+    """
+    if "text/html" in out.get("data", {}):
+        words = re.sub(r"(?:text-decoration-)?color: #\w+;? ?", "", out["data"]["text/html"])
+        out["data"]["text/html"] = words.replace("<th></th>", "<td></td>")
     return out
 
 
