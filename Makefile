@@ -9,10 +9,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean book test-browser colab
+.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean book test-browser colab rerun
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
+
+# every cell twice, and the quick ones once more at the end: does any do something else?
+rerun: $(READY)
+	@.venv/bin/python tools/rerun.py --source "$(SOURCE)" --lessons "$(LESSONS)"
 
 test: $(READY)
 	.venv/bin/ruff check .

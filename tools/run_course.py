@@ -71,17 +71,10 @@ def run(path, in_place, bar):
     os.environ["COURSE_METRICS"] = str(metrics)
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     progress = tqdm(total=cells, desc=path.stem[:24], unit="cell", leave=False, file=sys.stdout)
-    client = NotebookClient(
-        notebook,
-        timeout=None,
-        kernel_name="python3",
-        extra_arguments=["--IPKernelApp.log_level=40"],  # no warning about a local connection
-        resources={"metadata": {"path": str(NOTEBOOKS)}},
-        on_cell_executed=lambda **_: progress.update(),
-    )
+    executor = client(notebook, on_cell_executed=lambda **_: progress.update())
     started, error = time.perf_counter(), None
     try:
-        client.execute()
+        executor.execute()
     except CellExecutionError as failure:
         error = failure
         place = next(n for n, cell in enumerate(notebook.cells) if failed(cell))
@@ -95,6 +88,18 @@ def run(path, in_place, bar):
     lines = metrics.read_text().splitlines() if metrics.exists() else []
     found = {name: value for line in lines for name, value in json.loads(line).items()}
     return {"name": path.stem, "cells": cells, "seconds": seconds, "metrics": found, "error": error}
+
+
+def client(notebook, **options):
+    """Return what executes a notebook, in the lessons' folder."""
+    return NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=40"],  # no warning about a local connection
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+        **options,
+    )
 
 
 def failed(cell):
