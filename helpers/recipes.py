@@ -37,6 +37,8 @@ def trained(name, train, classes, sample):
     if file.exists():
         print(f"{name}: trained before, loaded")
         return models.load(file)
+    much = f"{training.epochs(name, sample)} epochs of {len(train):,} images"
+    print(f"{name}: not trained on this computer yet, so that comes first: {much} ...")
     started = time.perf_counter()
     keras.utils.set_random_seed(runtime.SEED)
     model = _recipe(name, train, classes, sample, base)

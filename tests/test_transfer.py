@@ -1,10 +1,16 @@
 """Borrowed networks: exact sizes, own preprocessing, weights from a file, stored features."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from helpers import pipelines, recipes, store, training, transfer
 from helpers.backend import keras, tf
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+import rerun
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype("float32")
 LABELS = np.arange(10, dtype="float32")[:, None] % 2
@@ -204,9 +210,16 @@ def test_trained_once_then_loaded(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "EPOCHS", {name: (1, 1) for name in training.EPOCHS})
     for name in ("smallnet", "compactnet", "vgg16"):
         first = recipes.trained(name, table, ("a", "b"), True)
+        told = capsys.readouterr().out
         again = recipes.trained(name, table, ("a", "b"), True)
-        said = capsys.readouterr().out
-        assert f"{name}: trained here" in said and f"{name}: trained before, loaded" in said
+        loaded = capsys.readouterr().out
+        first_line, second = told.splitlines()[-2:]
+        assert first_line.startswith(
+            f"{name}: not trained on this computer yet, so that comes first"
+        )
+        assert "1 epochs of 12 images" in first_line and second.startswith(f"{name}: trained here")
+        assert loaded.endswith(f"{name}: trained before, loaded\n")
+        assert rerun.sanitized(told) == rerun.sanitized(loaded) == "NETWORK\n"
         x = IMAGES[:2, ..., : first.input_shape[-1]]
         expected = first.predict(x, verbose=0)
         np.testing.assert_allclose(again.predict(x, verbose=0), expected, atol=1e-6)
