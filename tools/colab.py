@@ -36,7 +36,8 @@ def main(arguments=None):
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"Python {version(PYTHON)} (Colab has {COLABS_PYTHON}), packages as in {PINS.name}")
+    found = version(PYTHON)
+    print(f"Python {found} (Colab has {COLABS_PYTHON}), packages of {PINS.name}", flush=True)
     command = [PYTHON, "-m", "pytest", "--nbval-lax", "--quiet", "--disable-warnings", *files]
     quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # else each old kernel warns of its debugger
     return subprocess.run(command, cwd=ROOT, env=os.environ | quiet).returncode
@@ -63,10 +64,11 @@ def build():
     python = find()
     print("Setting up .venv-colab, once: some minutes ...", flush=True)
     shutil.rmtree(HOME, ignore_errors=True)
-    subprocess.run([python, "-m", "venv", HOME], check=True)
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check"]
-    if subprocess.run([*pip, "install", "--quiet", "--constraint", PINS, *asked]).returncode:
-        raise ValueError("Colab's versions cannot be installed together: pip says why above.")
+    install = [*pip, "install", "--quiet", "--constraint", PINS, *asked]
+    for command in ([python, "-m", "venv", HOME], install):
+        if subprocess.run(command).returncode:
+            raise ValueError("Colab's versions cannot be installed: the lines above say why.")
     listed = subprocess.run([*pip, "list", "--format=json"], check=True, stdout=subprocess.PIPE)
     compare({entry["name"]: entry["version"] for entry in json.loads(listed.stdout)})
     ready.write_text(wanted)
@@ -94,15 +96,14 @@ def version(python):
         return ""
 
 
-def compare(installed, pins=None):
+def compare(installed):
     """Raise ValueError unless all packages have the list's versions, but for what it lacks."""
-    pins = pins or dict(re.findall(r"^([\w.-]+)==(\S+)$", PINS.read_text(), re.MULTILINE))
-    pins = {plain(name): pin for name, pin in pins.items()}
-    pins |= {name: None for name in LACKING if name not in pins}
+    pins = re.findall(r"^([\w.-]+)==(\S+)$", PINS.read_text(), re.MULTILINE)
+    pins = {plain(name): pin for name, pin in pins}
     wrong = [
         f"{name} {found} ({pins.get(plain(name), 'absent')} on Colab)"
         for name, found in sorted(installed.items())
-        if pins.get(plain(name), "absent") not in (found, None)
+        if plain(name) not in LACKING and pins.get(plain(name)) != found
     ]
     if wrong:
         raise ValueError(f"These are not Colab's versions: {', '.join(wrong)}.")
