@@ -169,6 +169,8 @@ def overlays(images, maps, titles, columns=4, width=8):
     titles, columns, width
         As for `grid`.
     """
+    # green as grey below the map: on an orange eye nobody sees orange heat
+    images = [image[..., 1] if np.shape(image)[-1:] == (3,) else image for image in images]
     figure = grid(images, titles, columns, width)
     for axis, heat in zip(figure.axes, maps, strict=False):
         axis.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.65 * np.sqrt(heat))

@@ -138,7 +138,9 @@ def test_answers_of_the_self_check_are_right():
 
 
 def test_terms_of_the_glossary_are_in_order():
-    terms = re.findall(r"^(\S.*)\n: ", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
+    page = (ROOT / "docs/glossary.md").read_text()
+    terms = re.findall(r"^\*\*(.+?)\.\*\* ", page, re.MULTILINE)
+    assert len(terms) == len(re.findall(r"\[Lesson \d\]", page))
     assert len(terms) > 40
     assert terms == sorted(terms, key=str.lower)
 
