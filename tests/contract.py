@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import nbformat
+from cell_names import names
 
 ROOT = Path(__file__).resolve().parent.parent
 ABSOLUTE = re.compile(
@@ -248,6 +249,19 @@ def ignored(path, address):
     return wrong
 
 
+def one_meaning(path, address):
+    """A name that cells hand on is bound by one cell, or an earlier one, run again, changes it."""
+    bound, taken = {}, set()
+    for n, cell in enumerate(read(path).cells):
+        if cell.cell_type == "code":
+            own, _, others = names(cell.source)
+            taken |= others
+            for name in own:
+                bound.setdefault(name, []).append(n)
+    twice = [name for name in sorted(taken) if len(bound.get(name, [])) > 1]
+    return [f"'{name}' is bound in cells {bound[name]}, and others use it" for name in twice]
+
+
 def small_file(path, address):
     """A lesson is under 1 MB."""
     size = path.stat().st_size
@@ -294,7 +308,7 @@ def mostly_compared(paths, address):
 
 
 EACH = [parts, solutions, no_blank, colab_link, executed, no_errors, no_absolute_path, no_secret]
-EACH += [alt_text, numbers, ignored, small_file, drawn_sample]
+EACH += [alt_text, numbers, ignored, one_meaning, small_file, drawn_sample]
 ALL = [same_setup, short_cells, small_together, mostly_compared]
 
 

@@ -3,6 +3,7 @@
 import contract
 import nbformat
 import pytest
+from cell_names import names
 
 ADDRESS = "https://github.com/me/course"
 LINK = "https://colab.research.google.com/github/me/course/blob/main/notebooks"
@@ -234,6 +235,12 @@ BROKEN = {
         mark(4, "# PYTEST_VALIDATE_IGNORE_OUTPUT\n"),
         mark(4, tags=["raises-exception"]),
     ],
+    "one_meaning": [
+        both(put(4, run("rate = 1")), put(8, run("rate"))),
+        both(put(4, run("for rate in (1, 2):\n    1")), put(8, run("def f():\n    return rate"))),
+        both(put(4, run("rate += 1"))),
+        both(put(4, run("def rate():\n    return 1")), put(8, run("rate()"))),
+    ],
     "small_file": [put(4, text("word " * 200_000))],
     "drawn_sample": [
         lambda notebook: notebook.cells[1].outputs[0].update(text="Running · images: archive.zip")
@@ -268,6 +275,24 @@ def test_exactly_that_rule_catches_it(tmp_path, rule, n):
 
 def test_every_rule_has_a_broken_lesson():
     assert set(BROKEN) == {rule.__name__ for rule in contract.EACH + contract.ALL}
+
+
+@pytest.mark.parametrize(
+    "source, bound, imported, taken",
+    [
+        ("x = 1\nprint(x, y)", {"x"}, set(), {"print", "y"}),
+        ("x = x / 255", {"x"}, set(), {"x"}),
+        ("found = [k + z for k in rows]", {"found"}, set(), {"rows", "z"}),
+        ("import time\nstarted = time.time()", {"started"}, {"time"}, set()),
+        ("import a.b as c, d.e\nfrom f import g as h\nc, d, h", set(), {"c", "d", "h"}, set()),
+        ("def f(x):\n    return x + y", {"f"}, set(), {"y"}),
+        ("def f():\n    return y\n\n\ny = 1", {"f", "y"}, set(), set()),
+        ("def f():\n    def g():\n        return y\n    return g", {"f"}, set(), {"y"}),
+        ("%load_ext a\n!ls {b}", set(), set(), {"get_ipython"}),
+    ],
+)
+def test_what_a_cell_binds_and_takes(source, bound, imported, taken):
+    assert names(source) == (bound, imported, taken)
 
 
 def test_rules_say_what_is_wrong(tmp_path):

@@ -1,10 +1,13 @@
 """`make rerun` names a cell that does something else when it is run again, and only such cells."""
 
+import builtins
 import sys
 from pathlib import Path
 
+import contract
 import nbformat
 import pytest
+from cell_names import names
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 import rerun
@@ -74,6 +77,23 @@ def test_a_lesson_that_can_be_run_again(lesson, capsys):
     assert "Every cell can be run again." in capsys.readouterr().out
     assert rerun.main(["--lessons", "07"]) == 2
     assert "There is no lesson 07" in capsys.readouterr().err
+
+
+def test_your_own_images_need_only_the_cells_that_the_lesson_names():
+    (path,) = LESSONS.glob("09_*.ipynb")
+    cells = contract.read(path).cells
+    told = "run the first two code cells of this lesson and the one that defines `outside`"
+    start, end = (
+        next(n for n, cell in enumerate(cells) if words in cell.source)
+        for words in (told, "## Exercises")
+    )
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    before = [*code[:2], *[source for source in code if "def outside(" in source]]
+    known = {*dir(builtins), "get_ipython"}
+    for source in [*before, *[c.source for c in cells[start:end] if c.cell_type == "code"]]:
+        bound, imported, taken = names(source)
+        assert taken <= known, source
+        known |= bound | imported
 
 
 @pytest.mark.slow
