@@ -22,6 +22,9 @@ def setup():
     print(f"Running on {where} · GPU: {found or 'none'} · Keras {keras} · images: {images}")
     if in_colab() and not found:
         print("No GPU here: Runtime > Change runtime type > T4 GPU makes training 10 times faster.")
+    if in_colab() and images == "auto":
+        print("auto: Kaggle's images, many gigabytes. For the drawn sample run")
+        print("%env COURSE_SOURCE=sample in a cell of its own, and then this cell again.")
 
 
 @contextlib.contextmanager

@@ -125,7 +125,8 @@ def colab(tmp_path, github):
 def told(kind="auto", gpu="none"):
     """What the set-up cell prints in Colab."""
     line = rf"Running on Colab · GPU: {gpu} · Keras [\d.]+ · images: {kind}\n"
-    return line + ("" if gpu != "none" else r"No GPU here: .*T4 GPU.*\n")
+    line += "" if gpu != "none" else r"No GPU here: .*T4 GPU.*\n"
+    return line + (r"auto: Kaggle's images.*\n%env COURSE_SOURCE=sample .*\n" * (kind == "auto"))
 
 
 # --- The set-up cell

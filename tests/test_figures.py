@@ -209,7 +209,7 @@ def test_the_files_are_the_pictures_in_the_lessons(lesson):
     pictures = {}
     for cell in nbformat.read(lesson, as_version=4).cells:
         for out in cell.get("outputs", []):
-            if "plots.show(" in cell.source and "image/png" in out.get("data", {}):
+            if ".show(" in cell.source and "image/png" in out.get("data", {}):
                 pictures[out.data["text/plain"].split(":")[0].strip("'\"")] = out.data["image/png"]
     assert pictures
     for name, picture in pictures.items():

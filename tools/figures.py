@@ -42,7 +42,7 @@ def shown(notebooks=NOTEBOOKS):
     found = {}
     for path in sorted(notebooks.glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
-            if "plots.show(" in cell.source:
+            if re.search(r"\b(plots|explore)\.show\(", cell.source):
                 for out in cell.get("outputs", []):
                     alt = out.get("metadata", {}).get("image/png", {}).get("alt")
                     if alt:

@@ -19,6 +19,7 @@ TITLE = (
     "*A copy to work in: each exercise at the end waits for your code, and checks it. "
     "In Colab: File > Upload notebook.*"
 )
+FOLDED = re.compile(r"\n\n[^\n]*`make student`[^\n]*")  # how a lesson says where its answers are
 PATHS = ('["course", ".."]', '["course", "../.."]')  # of the helpers, from notebooks and from here
 
 
@@ -50,6 +51,7 @@ def text(path):
         raise ValueError(f"{path.name} has no badge, or its set-up cell does not name {PATHS[0]}.")
     setup.source = setup.source.replace(*PATHS)
     for cell in notebook.cells:
+        cell.source = FOLDED.sub("", cell.source)
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
             if "solution" in cell.metadata.get("tags", []):
