@@ -84,7 +84,10 @@ def test_badges_are_rewritten_everywhere(tmp_path):
     (tmp_path / "pyproject.toml").write_text('Repository = "https://github.com/OWNER/course"\n')
     (tmp_path / "README.md").write_text("github.com/OWNER/course and github/OWNER/course/blob")
     (tmp_path / "notebooks/01_a.ipynb").write_text("OWNER/course")
-    assert badges.rewrite("me/mine", tmp_path) == ["pyproject.toml", "README.md", "01_a.ipynb"]
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/help.md").write_text("github.com/OWNER/course/issues")
+    changed = ["pyproject.toml", "README.md", "help.md", "01_a.ipynb"]
+    assert badges.rewrite("me/mine", tmp_path) == changed
     assert badges.address(tmp_path) == "me/mine"
     assert "OWNER" not in (tmp_path / "README.md").read_text()
     assert badges.rewrite("me/mine", tmp_path) == []

@@ -21,9 +21,9 @@ def rewrite(repository, root=ROOT):
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ValueError(f"'{repository}' is no repository: write make badges REPO=owner/name.")
     old, changed = address(root), []
-    names = ["pyproject.toml", "README.md", "CITATION.cff", "CONTRIBUTING.md"]
-    for path in [*(root / name for name in names), *sorted(root.glob("notebooks/*.ipynb"))]:
-        text = path.read_text() if path.exists() else ""
+    names = ["pyproject.toml", "*.md", "CITATION.cff", "docs/*.md", "notebooks/*.ipynb"]
+    for path in [path for name in names for path in sorted(root.glob(name))]:
+        text = path.read_text()
         if old in text and old != repository:
             path.write_text(text.replace(old, repository))
             changed.append(path.name)
