@@ -2,9 +2,9 @@
 
 import json
 import random
+import re
 import resource
 import signal
-import re
 import subprocess
 import sys
 import zipfile
