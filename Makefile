@@ -3,13 +3,14 @@
 SOURCE ?= auto
 LESSONS ?=
 ONLY ?=
+ANEW ?=
 REPO ?= OWNER/deep-learning-for-medical-images
 FITS = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test test-slow coverage bench lab student figures figures-check badges lock clean book test-browser colab rerun
+.PHONY: course test test-slow coverage bench results lab student figures figures-check badges lock clean book test-browser colab rerun
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
@@ -49,6 +50,11 @@ colab:
 # ONLY="tables imports" leaves out the others
 bench: .venv/bench-ready
 	@.venv/bin/python benchmarks/run_all.py --source "$(SOURCE)" --only "$(ONLY)"
+
+# docs/results.md: SOURCE=PATH.zip measures what is missing on the real chest X-rays, ONLY="vgg16"
+# some of it, ANEW=1 what was measured before too; without SOURCE page and figures are made anew
+results: $(READY)
+	@.venv/bin/python results/run_all.py --source "$(SOURCE)" --only "$(ONLY)" --anew "$(ANEW)"
 
 # what benchmarks compare with and the course does not use; nothing else may move
 .venv/bench-ready: $(READY)

@@ -4,6 +4,7 @@ import os
 import resource
 import statistics
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,8 +15,9 @@ def fresh(function, *args):
     The process starts small, because Linux counts the parent's size at that moment in the child's
     peak: what calls this may not load TensorFlow or hold images.
     """
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, args)
+    # not a Pool, which waits for ever for a process that the system killed for its memory
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
 
 
 def in_turn(measure, ways, repeats, *args):

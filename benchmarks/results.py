@@ -38,15 +38,20 @@ def keep(name, ours, other, unit, n, **extra):
 
 
 def keep_machine():
-    """Write the entry "machine": what kind of processor, how many cores, which versions."""
+    """Write the entry "machine"."""
+    return _write("machine", machine())
+
+
+def machine(packages=PACKAGES):
+    """Return what kind of processor this is, how many cores, which versions."""
     versions = {}
-    for name in PACKAGES:
+    for name in packages:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:  # tf-keras-vis comes with `make bench` only
             continue
     entry = {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()}
-    return _write("machine", entry | {"python": platform.python_version()} | versions)
+    return entry | {"python": platform.python_version()} | versions
 
 
 def load():
@@ -63,15 +68,18 @@ def _processor():
 
 
 def _write(name, entry):
-    entry = {key: _short(value) for key, value in entry.items()}
-    entries = load()
-    entries[name] = entry
-    fresh = FILE.with_suffix(".part")
-    fresh.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", "utf-8")
-    os.replace(fresh, FILE)
+    entry = {key: short(value) for key, value in entry.items()}
+    write(FILE, load() | {name: entry})
     return entry
 
 
-def _short(value):
+def write(file, entries):
+    """Write a file of JSON whole or not at all: beside its place, then renamed."""
+    fresh = file.with_suffix(".part")
+    fresh.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", "utf-8")
+    os.replace(fresh, file)
+
+
+def short(value):
     """Round a float to four digits."""
     return float(f"{value:.4g}") if isinstance(value, float) else value

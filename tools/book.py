@@ -24,6 +24,7 @@ SIDEBAR = {
     ],
     "About the course": [
         "docs/instructors.md",
+        "docs/results.md",
         "figures/README.md",
         "benchmarks/README.md",
         "CONTRIBUTING.md",
@@ -163,9 +164,9 @@ def prepare():
             words = relinked((ROOT / page).read_text(encoding="utf-8"), page, placed)
             words = words.replace("<!-- lessons -->", f"{contents(placed)}\n\n{sidebar(placed)}")
             (SOURCE / place).write_text(words, encoding="utf-8")
-    for folder in ("figures", "benchmarks"):
+    for folder in ("figures", "benchmarks", "docs/results"):
         for picture in (ROOT / folder).glob("*.png"):
-            (SOURCE / folder).mkdir(exist_ok=True)
+            (SOURCE / folder).mkdir(parents=True, exist_ok=True)
             shutil.copy(picture, SOURCE / folder)
 
 

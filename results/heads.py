@@ -1,0 +1,54 @@
+"""The head of the page: what was measured, on what, and what is missing."""
+
+from tables import count, table
+
+
+def data(kept):
+    """Say what the archive holds and how it was split."""
+    if not kept:
+        return "## The data\n\nNothing has been measured yet.\n"
+    folders = "; ".join(f"{key} {count(n)}" for key, n in kept["images"].items())
+    said = "Kaggle's full set: its own test folder is the official one."
+    if not kept["full"]:
+        said = (
+            "**This is a smaller copy of the set**, and its own test folder was cut from the "
+            "training part by patient: it is NOT the official test folder, which figures published "
+            "elsewhere are for."
+        )
+    rows = [
+        [name, count(part["images"]), count(part["sick"]), count(part["patients"])]
+        for name, part in kept["parts"].items()
+    ]
+    head = ["part", "images", "with pneumonia", "patients"]
+    return (
+        f"## The data\n\nChest X-rays of children, {count(sum(kept['images'].values()))} images of "
+        f"{count(kept['patients'])} patients, by the archive's folders: {folders}. {said}\n\n"
+        f"{table(head, rows)}\n"
+        "Validation is cut from the archive's train and val by patient; test is the archive's own "
+        "test folder. No patient is in two parts. Validation chooses thresholds and epochs; test "
+        "is scored once. Seeds differ in what is drawn at random, never in the split.\n"
+    )
+
+
+def machine(kept, records):
+    """Say what all was measured on."""
+    if not kept:
+        return ""
+    names = {"tensorflow": "TensorFlow", "keras": "Keras", "scikit-learn": "scikit-learn"}
+    names["numpy"] = "NumPy"
+    versions = [f"{names[key]} {kept[key]}" for key in names if key in kept]
+    line = f"Measured on {kept['cores']} cores of {kept['processor']} ({kept['system']}), with "
+    line += ", ".join([f"Python {kept['python']}", *versions]) + "."
+    for cores in sorted({row["cores"] for row in records.values()} - {kept["cores"]}):
+        there = sorted({row["name"] for row in records.values() if row["cores"] == cores})
+        line += f" On another machine, with {cores} cores: {', '.join(there)}."
+    return f"{line} Seconds are from the files to the result; other programs may have run beside.\n"
+
+
+def missing(records, jobs):
+    """List the runs that nobody has measured yet."""
+    done = {row.get("job") for row in records.values()}
+    left = [
+        f"{job.name} (seed {s})" for job in jobs for s in job.seeds if f"{job.name}/{s}" not in done
+    ]
+    return f"Missing, as nobody has measured it yet: {', '.join(left)}.\n" if left else ""
