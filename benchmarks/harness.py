@@ -4,8 +4,9 @@ import os
 import resource
 import statistics
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 
@@ -16,8 +17,18 @@ def fresh(function, *args):
     peak: what calls this may not load TensorFlow or hold images.
     """
     # not a Pool, which waits for ever for a process that the system killed for its memory
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), _end_with_parent) as pool:
         return pool.submit(function, *args).result()
+
+
+def _end_with_parent():
+    """End this process as soon as the one that started it is gone, killed for instance."""
+
+    def wait():
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def in_turn(measure, ways, repeats, *args):

@@ -42,13 +42,19 @@ def machine(kept, records):
     for cores in sorted({row["cores"] for row in records.values()} - {kept["cores"]}):
         there = sorted({row["name"] for row in records.values() if row["cores"] == cores})
         line += f" On another machine, with {cores} cores: {', '.join(there)}."
-    return f"{line} Seconds are from the files to the result; other programs may have run beside.\n"
+    line += " Seconds run from the files to the result, of networks to the trained network; other "
+    return f"{line}programs may have run beside.\n"
 
 
 def missing(records, jobs):
     """List the runs that nobody has measured yet."""
     done = {row.get("job") for row in records.values()}
-    left = [
-        f"{job.name} (seed {s})" for job in jobs for s in job.seeds if f"{job.name}/{s}" not in done
-    ]
-    return f"Missing, as nobody has measured it yet: {', '.join(left)}.\n" if left else ""
+    left = []
+    for job in jobs:
+        seeds = [str(seed) for seed in job.seeds if f"{job.name}/{seed}" not in done]
+        left += [f"{job.name} ({', '.join(seeds)})"] if seeds else []
+    return (
+        f"Missing, as nobody has measured it yet (with these seeds): {', '.join(left)}.\n"
+        if left
+        else ""
+    )

@@ -27,7 +27,7 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         """Begin anew, then look at the epochs that were done before."""
         super().on_train_begin(logs)
         for loss in self.losses:
-            better = loss < self.best - self.min_delta
+            better = self.best is None or loss < self.best - abs(self.min_delta)
             self.best = loss if better else self.best
             self.wait = 0 if better else (self.wait + 1) % self.patience
 
@@ -136,7 +136,7 @@ def chapter(name, seed, setting):
     spent = learned(model, train, validation, total, file, **options)
     scores = scored(model, validation, test)
     extras = {"parameters": model.count_params(), "seconds": decoding + spent}
-    extras |= {"epochs": total, "size": size, "spread": float(np.std(scores[1]))}
+    extras |= {"epochs": total, "size": size, "score_deviation": float(np.std(scores[1]))}
     model.set_weights(models.load(first).get_weights())
     sick = (setting.parts[2]["label"] == setting.classes[1]).to_numpy()
     ends = evaluation.auc_interval(sick, scored(model, test)[0], setting.parts[2]["group"])
@@ -157,7 +157,7 @@ def course(name, seed, setting):
     if seed == FIRST:
         training.save(model, setting.models / f"{name}.keras")
     extras = {"parameters": model.count_params(), "seconds": decoding + spent}
-    extras |= {"epochs": total, "size": size, "spread": float(np.std(scores[1]))}
+    extras |= {"epochs": total, "size": size, "score_deviation": float(np.std(scores[1]))}
     return judged(name, seed, setting.parts, setting.classes, *scores, **extras)
 
 
@@ -166,8 +166,9 @@ def vgg16(name, seed, setting):
 
     An untrained base, the augmentation and the head differ by seed; ImageNet's base does not.
     """
-    clock, size = Clock(), setting.size or training.size("vgg16", False)
+    size = setting.size or training.size("vgg16", False)
     base, weights = transfer.vgg16(size)
+    clock = Clock()  # not before: the weights may have to be downloaded
     moving, *still = streams(setting, size, 3, seed)
     plain = pipelines.batches(setting.parts[0], setting.classes, size, 3)
     seen = [transfer.features(base, stream) for stream in (plain, moving)]

@@ -78,7 +78,7 @@ def notes(found):
         what, seed = lists.CLASSIFIERS.get(row["name"], row["name"]), row["seed"]
         if row.get("weights") == "none" and row is found[row["name"]][0]:
             said.append(f"{what} has an untrained base: no ImageNet weights were at hand.")
-        if row.get("spread", 1) < 1e-3:
+        if row.get("score_deviation", 1) < 1e-3:
             said.append(f"{what}, seed {seed}, got stuck: it gives every image the same answer.")
         if row.get("restored_AUC") is not None:
             said.append(

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import time
 import zipfile
 from pathlib import Path
@@ -52,8 +51,10 @@ def table(archive):
         raise ValueError(f"{archive.name} is not a whole zip archive: get it again.") from None
     if not fits:
         raise ValueError(f"{archive.name} does not hold the chest X-rays: give SOURCE=PATH.zip.")
-    os.environ["COURSE_SOURCE"] = str(archive.resolve())
-    return datasets.table(NAME)
+    rows = datasets.table(NAME, datasets.fetch(NAME, str(archive.resolve())))
+    if datasets.is_sample(rows):
+        raise ValueError(f"{archive.name} holds drawn images: give SOURCE=PATH.zip of real ones.")
+    return rows
 
 
 def opened(archive, work, size=None, epochs=None):

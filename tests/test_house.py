@@ -13,6 +13,7 @@ FLOORS = [
     {"gradcam", "anomaly", "detectors", "label_spreading", "evaluation", "model_card"},
 ]
 FILES = sorted((ROOT / "helpers").rglob("*.py"))
+SCRIPTS = sorted((ROOT / "results").glob("*.py"))
 
 
 def room(path):
@@ -27,7 +28,7 @@ def imported_rooms(tree):
             yield node.module.split(".")[1]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES + SCRIPTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_small_rooms(path):
     text = path.read_text()
     assert len(text.splitlines()) <= 250
