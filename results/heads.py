@@ -2,26 +2,38 @@
 
 from tables import count, table
 
+from helpers.datasets import REGISTRY
+
+ENTRY = REGISTRY["chest_xray"]
+PARTS = ("train", "val", "validation", "test")
+
 
 def data(kept):
     """Say what the archive holds and how it was split."""
     if not kept:
         return "## The data\n\nNothing has been measured yet.\n"
-    folders = "; ".join(f"{key} {count(n)}" for key, n in kept["images"].items())
+    images = sorted(kept["images"].items(), key=lambda item: PARTS.index(item[0].split()[0]))
+    folders = "; ".join(f"{key} {count(n)}" for key, n in images)
     said = "Kaggle's full set: its own test folder is the official one."
     if not kept["full"]:
         said = (
-            "**This is a smaller copy of the set**, and its own test folder was cut from the "
-            "training part by patient: it is NOT the official test folder, which figures published "
-            "elsewhere are for."
+            "**This is a smaller copy of the set.** Its test folder has as many images as the "
+            "official one."
+        )
+    if not kept["official_test"]:
+        said = (
+            "**This is a smaller copy of the set**: a part of its training folder, with a test "
+            "folder of its own, cut by patient, which is NOT the official test folder that "
+            "figures published elsewhere are for."
         )
     rows = [
         [name, count(part["images"]), count(part["sick"]), count(part["patients"])]
-        for name, part in kept["parts"].items()
+        for name, part in sorted(kept["parts"].items(), key=lambda item: PARTS.index(item[0]))
     ]
     head = ["part", "images", "with pneumonia", "patients"]
     return (
-        f"## The data\n\nChest X-rays of children, {count(sum(kept['images'].values()))} images of "
+        f"## The data\n\nChest X-rays of children ({ENTRY.citation} {ENTRY.licence}), "
+        f"{count(sum(kept['images'].values()))} images of "
         f"{count(kept['patients'])} patients, by the archive's folders: {folders}. {said}\n\n"
         f"{table(head, rows)}\n"
         "Validation is cut from the archive's train and val by patient; test is the archive's own "

@@ -79,8 +79,9 @@ def described(archive):
     Returns
     -------
     dict
-        Its fingerprint; whether it is the full set by the published counts; images by split and
-        label, as the archive has them; images and patients of the course's three parts.
+        Its fingerprint; whether it is the full set, and its test folder the official one, by the
+        published counts; images by split and label, as the archive has them; images and patients
+        of the course's three parts.
     """
     rows = table(archive)
     with contextlib.redirect_stdout(None):
@@ -89,6 +90,9 @@ def described(archive):
     return {
         "fingerprint": fingerprint(archive),
         "full": counts == ENTRY.counts,
+        "official_test": all(
+            counts.get(key) == n for key, n in ENTRY.counts.items() if key[0] == "test"
+        ),
         "images": {" ".join(key): int(n) for key, n in counts.items()},
         "patients": int(rows["group"].nunique()),
         "parts": {name: _numbers(part) for name, part in parts.items()},

@@ -24,6 +24,8 @@ def seconds(values):
     values = [value for value in values if value is not None]
     if not values:
         return "-"
+    if mean(values) < 0.1:
+        return "under 0.1"
     return f"{mean(values):,.0f}" if mean(values) >= 10 else f"{mean(values):.1f}"
 
 

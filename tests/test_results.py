@@ -50,6 +50,7 @@ MADE_UP = {
     "data": {
         "fingerprint": "abc",
         "full": False,
+        "official_test": False,
         "images": {"test NORMAL": 20, "train NORMAL": 1080},
         "patients": 900,
         "parts": {"test": {"images": 20, "sick": 7, "patients": 19}},
@@ -105,8 +106,8 @@ def test_words():
     assert "seed 42, got stuck" in text and "with AUC 0.612 in place of 0.900" in text
     missing = re.search(r"Missing.*: (.*)\.\n", text)[1]
     assert "baseline_8x8" not in missing and "smallnet_course (42, 43, 44)" in missing
-    full = page.text(MADE_UP | {"data": MADE_UP["data"] | {"full": True}})
-    assert "smaller copy of the set**" not in full and "the official one" in full
+    full = page.text(MADE_UP | {"data": MADE_UP["data"] | {"full": True, "official_test": True}})
+    assert "This is a smaller copy" not in full and "the official one" in full
     pictured = re.findall(r"!\[(.*)\]\(results/(.*)\.png\)", text)
     assert [name for _, name in pictured] == ["classifiers", "anomalies", "spreading"]
     assert "new_thing 0.777" in pictured[0][0] and all(len(alt) > 40 for alt, _ in pictured)
@@ -385,7 +386,7 @@ def test_spreading(few):
 
 
 def test_a_network_goes_on_as_if_never_stopped(few):
-    from helpers import training
+    from helpers import checkpoints, training
     from helpers.backend import keras
 
     def learn(name, *several):
@@ -404,3 +405,7 @@ def test_a_network_goes_on_as_if_never_stopped(few):
     assert whole[1] == parts[1] < 2
     assert all(np.array_equal(a, b) for a, b in zip(whole[0], parts[0], strict=True))
     assert parts[2] > 0
+    losses = checkpoints.history(few.file("whole", 1))["val_loss"]
+    rise = next(k for k in range(1, 14) if losses[k] > min(losses[:k]))  # the best came before
+    whole, parts = learn("short", rise + 1), learn("halves", rise, rise + 1)
+    assert all(np.array_equal(a, b) for a, b in zip(whole[0], parts[0], strict=True))
