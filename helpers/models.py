@@ -42,7 +42,8 @@ def compactnet(size=128, channels=1, widths=(32, 64, 96, 128)):
     """Build CompactNet: residual blocks with batch norm, then global average pooling.
 
     Under 0.5 M parameters. The first layer gives every image mean 0 and deviation 1, so that
-    exposure cannot betray the class; residual blocks after He et al. 2016, arXiv:1512.03385.
+    exposure cannot betray the class; residual blocks after He et al. 2016, arXiv:1512.03385. The
+    picture is halved until a heat map would have 8 x 8 cells or fewer.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def compactnet(size=128, channels=1, widths=(32, 64, 96, 128)):
     channels : int
         1 for grey images, 3 for RGB.
     widths : tuple of int
-        Channels of each block; after each the picture is halved.
+        Channels of each block.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def compactnet(size=128, channels=1, widths=(32, 64, 96, 128)):
         shortcut = layers.Conv2D(width, 1, use_bias=False)(x)
         x = conv_norm(conv_norm(x, width), width, activation=None)
         x = layers.ReLU()(layers.Add()([x, shortcut]))
-        if width != widths[-1]:
+        if width != widths[-1] and x.shape[1] > 8:
             x = layers.MaxPooling2D(2)(x)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(0.2)(x)

@@ -59,19 +59,69 @@ def kept(name, train, classes, sample, weights=""):
     return training.folder(name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.keras"
 
 
+def compactnet(
+    train,
+    validation,
+    classes,
+    pixels,
+    epochs,
+    *,
+    augmentation=None,
+    balanced=True,
+    average=None,
+    seed=runtime.SEED,
+    **options,
+):
+    """Train CompactNet from nothing, as lesson 4 does.
+
+    Parameters
+    ----------
+    train, validation : DataFrame
+        With columns path and label; validation may be None.
+    classes : tuple of str
+        The two labels, the second one the class whose probability the network gives.
+    pixels, epochs : int
+        Height and width of the images, and how long.
+    augmentation : callable, optional
+        See `pipelines.batches`; `pipelines.disturb` on real images.
+    balanced : bool
+        Both classes weigh the same in the loss.
+    average : float, optional
+        Momentum of a running average of the weights, which the network ends with: 0.99, say.
+    seed : int
+        Of the batches; `keras.utils.set_random_seed` is for the weights.
+    options
+        For `training.fit`, such as `file` and `callbacks`.
+
+    Returns
+    -------
+    tuple of (keras.Model, dict)
+        The network, and the history of all epochs.
+    """
+    stream = pipelines.batches(
+        train, classes, pixels, training=True, augmentation=augmentation, seed=seed
+    )
+    check = None if validation is None else pipelines.batches(validation, classes, pixels)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(stream))
+    model = training.compiled(models.compactnet(pixels), rate, average)
+    if balanced:
+        labels = pipelines.encode(train["label"], classes).ravel()
+        options["class_weight"] = training.class_weights(labels)
+    return model, training.fit(model, stream, check, epochs, **options)
+
+
 def _recipe(name, train, classes, sample, base):
     pixels, total = training.size(name, sample), training.epochs(name, sample)
-    weights = training.class_weights(pipelines.encode(train["label"], classes).ravel())
-    if name == "vgg16":
-        return _with_head(base, train, classes, pixels, total, weights)
-    channels = 1 if name == "compactnet" else 3
-    stream = pipelines.batches(train, classes, pixels, channels, training=True)
     if name == "compactnet":
-        rate = keras.optimizers.schedules.CosineDecay(2e-3, total * len(stream))
-        model = training.compiled(models.compactnet(pixels), rate)
-    else:  # small steps and no class weights, with which one run in three never got started
-        model, weights = training.compiled(models.smallnet(pixels), 3e-4), None
-    training.fit(model, stream, None, total, class_weight=weights)
+        augmentation = None if sample else pipelines.disturb
+        return compactnet(train, None, classes, pixels, total, augmentation=augmentation)[0]
+    if name == "vgg16":
+        weights = training.class_weights(pipelines.encode(train["label"], classes).ravel())
+        return _with_head(base, train, classes, pixels, total, weights)
+    # small steps and no class weights, with which one run in three never got started
+    stream = pipelines.batches(train, classes, pixels, 3, training=True)
+    model = training.compiled(models.smallnet(pixels), 3e-4)
+    training.fit(model, stream, None, total)
     return model
 
 

@@ -12,6 +12,23 @@ CLASSIFIERS = {
     "compactnet": "CompactNet",
 }
 METHODS = {"gradcam": "Grad-CAM", "hirescam": "HiResCAM"}
+METHODS |= {"8x8": "logistic regression on 8x8 pixels", "compactnet": "CompactNet"}
+EDGE = 0.15  # share of each class whose file size counts as odd
+LEFT_OUT = {
+    "virus": "viral pneumonia",
+    "series": "healthy children of the series IM-",
+    "file_size": "the odd ends of file size",
+}
+HARD = {"file_size": "odd file sizes", "virus_and_series": "virus and IM-"}  # the ablation's tests
+VARIANTS = {
+    "first": "128 pixels, rotated and shifted",
+    "smaller": "64 pixels, rotated and shifted",
+    "grey_levels": "64 pixels, moved more; other tone curves and uneven exposure",
+    "sharpness": "64 pixels, moved more; blurred, sharpened, noisy",
+    "all": "the recipe: all of these",
+    "averaged": "the recipe, with an average of the weights",
+    "unbalanced": "the recipe, without class weights",
+}
 SCORES = {
     "anomaly_file_size": "file size",
     "anomaly_mean_intensity": "mean intensity",
@@ -30,6 +47,11 @@ SPREADING = {
     "logistic_regression": "logistic regression",
 }
 RATES = ("accuracy", "sensitivity", "specificity", "hidden_accuracy", "majority")
+
+
+def by_kind(rows):
+    """Return what puts the leave-out tests in order: what is left out, then the method."""
+    return list(LEFT_OUT).index(rows[0]["kind"]), list(METHODS).index(rows[0]["method"])
 
 
 def by_share(rows):

@@ -80,6 +80,12 @@ def notes(found):
             said.append(f"{what} has an untrained base: no ImageNet weights were at hand.")
         if row.get("score_deviation", 1) < 1e-3:
             said.append(f"{what}, seed {seed}, got stuck: it gives every image the same answer.")
+        if row.get("half_accuracy") is not None and row is found[row["name"]][0]:
+            rates = (number(means(found[row["name"]], f"half_{key}")) for key in lists.RATES[:3])
+            said.append(
+                "{}, calibrated on validation with both classes weighed the same, and cut at a "
+                "half: accuracy {}, sensitivity {}, specificity {}.".format(what, *rates)
+            )
         if row.get("restored_AUC") is not None:
             said.append(
                 f"{what}, seed {seed}: the chapter's EarlyStopping would have gone back to the "

@@ -8,6 +8,7 @@ import importlib
 from typing import NamedTuple
 
 import setting
+from lists import HARD, LEFT_OUT, VARIANTS
 
 ONCE, SEEDS = (42,), (42, 43, 44)  # what takes more than ten minutes, or draws nothing, runs once
 
@@ -26,8 +27,11 @@ PLAN = (
     Job("baseline_file_size", "baselines"),
     Job("baseline_mean_intensity", "baselines"),
     Job("baseline_8x8", "baselines"),
-    Job("smallnet_course", "networks", SEEDS),
+    Job("smallnet_course", "networks"),
     Job("vgg16", "networks", SEEDS),
+    Job("compactnet", "recipe", SEEDS),
+    *(Job(f"leave_out_{kind}", "recipe", SEEDS) for kind in LEFT_OUT),
+    *(Job(f"ablation_{variant}_{kind}", "recipe") for kind in HARD for variant in VARIANTS),
     Job("gradcam_smallnet_course", "heat_maps"),
     Job("gradcam_vgg16", "heat_maps"),
     Job("gradcam_compactnet", "heat_maps"),

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers import images, pipelines, store
+from helpers import datasets, images, pipelines, store
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -181,3 +181,71 @@ def test_no_order_is_left_in_a_shuffled_table(table):
     stream = pipelines.batches(many, ("a", "b", "c"), 4, training=True)
     numbers = drained(stream)[0][:, 2, 2, 0] / 5
     assert abs(np.corrcoef(numbers, np.arange(4000) % 40)[0, 1]) < 0.06
+
+
+@pytest.mark.parametrize("shape", [(6, 40, 40, 1), (6, 40, 48, 3)])
+def test_disturbing_depends_on_the_seed_alone(shape):
+    batch = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    before = batch.copy()
+    one, same, other = (pipelines.disturb(batch, seed) for seed in ((1, 2), (1, 2), (1, 3)))
+    assert one.shape == shape and one.dtype == np.uint8 and np.array_equal(batch, before)
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+    assert pipelines.disturb(batch, (-1, 2)).shape == shape  # tf.data draws negative seeds too
+
+
+NOTHING = {"tone": 0, "field": 0, "blur": 0, "sharpen": 0, "noise": 0}
+MOVES = {"rotation": 10, "shift": 0.08, "zoom": 0.15, "stretch": 0.08}
+
+
+def fine_detail(images):
+    return (np.diff(images.astype(float), axis=1) ** 2).mean(axis=(1, 2, 3))
+
+
+def test_each_disturbance_does_what_it_says():
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 256, (8, 8, 8, 1)).astype(np.uint8).repeat(8, 1).repeat(8, 2)
+    moved = pipelines.augment(batch, (1, 5), **MOVES)
+
+    def only(**amount):
+        return pipelines.disturb(batch, (1, 5), **NOTHING | amount).astype(float)
+
+    assert np.abs(only() - moved).mean() < 2  # half the images are blurred by a fifth of a pixel
+    for before, after in zip(moved, only(tone=0.8), strict=True):
+        order = np.argsort(before, axis=None)
+        # grey levels keep their order, but for a fifth of a pixel's blur
+        assert np.quantile(np.diff(after.ravel()[order]), 0.01) >= -5
+        assert np.abs(after - before).mean() > 1
+    light = only(field=0.5) / np.maximum(moved, 1.0)
+    assert np.ptp(light[moved > 60]) > 0.3
+    fine = [fine_detail(x) for x in (moved, only(blur=3))]
+    assert (fine[1] < 0.8 * fine[0]).sum() >= 2 and (fine[1] < 1.05 * fine[0]).all()
+    assert (fine_detail(only(sharpen=1.0)) > 1.1 * fine[0]).any()
+    noisy = np.abs(only(noise=20) - only()).mean(axis=(1, 2, 3))
+    assert (noisy > 1).any() and (noisy < 1e-9).any()
+
+
+def test_zooming_keeps_the_middle():
+    square = np.zeros((40, 41, 41, 1), np.uint8)
+    square[:, 16:25, 16:25] = 255
+    zoomed = pipelines.augment(square, (3, 4), rotation=0, shift=0, zoom=0.3).astype(float) / 255
+    areas = zoomed.sum(axis=(1, 2, 3))
+    assert areas.min() > 81 * np.exp(-0.61) and areas.max() < 81 * np.exp(0.61)
+    assert areas.min() < 60 and areas.max() > 105
+    places = np.arange(41) - 20
+    assert np.abs((zoomed[..., 0] * places).sum(axis=(1, 2)) / areas).max() < 0.2
+    wide = pipelines.augment(square, (3, 4), rotation=0, shift=0, stretch=0.3).astype(float) / 255
+    assert np.abs(wide.sum(axis=(1, 2, 3)) - 81).max() < 12
+    assert np.ptp((wide.max(axis=1) > 0.5).sum(axis=(1, 2))) >= 3
+
+
+def test_batches_take_another_augmentation():
+    rows = datasets.table("chest_xray").head(8)
+    classes = datasets.REGISTRY["chest_xray"].classes
+
+    def black(pixels, seed):
+        return np.zeros_like(pixels)
+
+    for training in (True, False):  # never where nothing is to be changed
+        options = {"training": training, "augmentation": black}
+        images, _ = next(iter(pipelines.batches(rows, classes, 32, **options)))
+        assert (images.numpy().max() == 0) == training

@@ -24,12 +24,15 @@ sys.path.append(
 import anomalies  # noqa: E402
 import baselines  # noqa: E402
 import heat_maps  # noqa: E402
+import lists  # noqa: E402
 import metrics  # noqa: E402
 import networks  # noqa: E402
 import page  # noqa: E402
 import pictures  # noqa: E402
 import plan  # noqa: E402
+import recipe  # noqa: E402
 import setting  # noqa: E402
+import shifts  # noqa: E402
 import spreading  # noqa: E402
 
 # benchmarks/ has a run_all too
@@ -105,7 +108,7 @@ def test_words():
     assert text.count("an untrained base: no ImageNet weights were at hand") == 1
     assert "seed 42, got stuck" in text and "with AUC 0.612 in place of 0.900" in text
     missing = re.search(r"Missing.*: (.*)\.\n", text)[1]
-    assert "baseline_8x8" not in missing and "smallnet_course (42, 43, 44)" in missing
+    assert "baseline_8x8" not in missing and "smallnet_course (42)" in missing
     full = page.text(MADE_UP | {"data": MADE_UP["data"] | {"full": True, "official_test": True}})
     assert "This is a smaller copy" not in full and "the official one" in full
     pictured = re.findall(r"!\[(.*)\]\(results/(.*)\.png\)", text)
@@ -115,7 +118,7 @@ def test_words():
 
 def test_a_page_of_nothing():
     text = page.text({"data": {}, "machine": {}, "records": {}})
-    assert "![" not in text and text.count("Nothing of this has been measured yet.") == 4
+    assert "![" not in text and text.count("Nothing of this has been measured yet.") == 6
     typed = text.split("## Published figures")[1]
     assert ".964" not in typed and typed.count("official test |") == 7
 
@@ -409,3 +412,94 @@ def test_a_network_goes_on_as_if_never_stopped(few):
     rise = next(k for k in range(1, 14) if losses[k] > min(losses[:k]))  # the best came before
     whole, parts = learn("short", rise + 1), learn("halves", rise, rise + 1)
     assert all(np.array_equal(a, b) for a, b in zip(whole[0], parts[0], strict=True))
+
+
+# -- CompactNet's recipe: what is left out, what is changed
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return datasets.table("chest_xray")
+
+
+@pytest.mark.parametrize("kind", sorted(shifts.KINDS))
+def test_what_is_left_out_is_never_trained_on(drawn, kind):
+    train, validation, test = shifts.parts(drawn, kind, 42)
+    patients = [set(part["group"]) for part in (train, validation, test)]
+    assert not patients[0] & patients[2] and not patients[1] & patients[2]
+    assert not patients[0] & patients[1] and all(
+        part["label"].nunique() == 2 for part in (train, test)
+    )
+    names = [[Path(path).name for path in part["path"]] for part in (train, test)]
+    if "virus" in kind:
+        assert not any("virus" in name for name in names[0])
+        assert (
+            sum("virus" in name for name in names[1]) == drawn["path"].str.contains("virus").sum()
+        )
+    if "series" in kind:
+        assert not any(name.startswith("IM-") for name in names[0])
+        assert any(name.startswith("IM-") for name in names[1])
+
+
+def test_the_odd_ends_of_file_size(drawn):
+    train, _, test = shifts.parts(drawn, "file_size", 42)
+    size = {id(part): part["path"].map(os.path.getsize) for part in (train, test)}
+    for label, smaller in (("NORMAL", test), ("PNEUMONIA", train)):
+        larger = train if smaller is test else test
+        low, high = (size[id(part)][part["label"] == label] for part in (smaller, larger))
+        assert low.max() <= high.min()
+
+
+def test_the_recipe(few):
+    (row,) = checked(recipe.measure("compactnet", 42, few), ["compactnet"])
+    assert (few.models / "compactnet.keras").is_file() and row["parameters"] < 500_000
+    names = ["leave_out_series_8x8", "leave_out_series"]
+    rows = checked_names(recipe.measure("leave_out_series", 42, few), names)
+    assert rows[0]["test_images"] == rows[1]["test_images"] > 0
+    assert set(recipe.VARIANTS) == set(lists.VARIANTS)
+    for variant in ("first", "averaged"):
+        name = f"ablation_{variant}_file_size"
+        (row,) = checked(recipe.measure(name, 42, few), [name])
+        assert (row["variant"], row["kind"], row["epochs"], row["size"]) == (
+            variant,
+            "file_size",
+            1,
+            32,
+        )
+
+
+def checked_names(records, names):
+    assert [record["name"] for record in records] == names
+    return records
+
+
+def test_a_half_is_where_both_classes_are_equally_likely(few):
+    sick = [(part["label"] == few.classes[1]).to_numpy() for part in few.parts[1:]]
+    rng = np.random.default_rng(0)
+    # answers far below a half, as of a network that learned from disturbed images only
+    odds = [rng.normal(np.where(truth, -2.0, -6.0), 0.5) for truth in sick]
+    scores = [1 / (1 + np.exp(-value)) for value in odds]
+    found = recipe.at_half(few.parts, few.classes, *scores)
+    assert found == {"half_accuracy": 1.0, "half_sensitivity": 1.0, "half_specificity": 1.0}
+    assert all(value < 0.5 for value in scores[1])
+
+
+def test_the_recipes_sections():
+    left = JUDGED | {"kind": "file_size", "train_images": 4000, "test_images": 780, "seed": 42}
+    both = keyed(
+        left | {"name": "leave_out_file_size_8x8", "method": "8x8", "AUC": 0.777},
+        left | {"name": "leave_out_file_size", "method": "compactnet"},
+        left | {"name": "leave_out_file_size", "method": "compactnet", "seed": 43, "AUC": 0.92},
+        left | {"name": "ablation_first_file_size", "variant": "first", "size": 128},
+        left
+        | {"name": "ablation_first_virus_and_series", "variant": "first", "size": 128}
+        | {"kind": "virus_and_series", "AUC": 0.987, "seconds": 20.0},
+    )
+    text = page.text(MADE_UP | {"records": both})
+    eight = line(text, "the odd ends of file size | logistic regression on 8x8 pixels")
+    assert eight[2:7] == ["4,000", "780", "1", "0.777", "-"]
+    ours = line(text, "the odd ends of file size | CompactNet")
+    assert ours[4:7] == ["2", "0.910", "0.900 to 0.920"]
+    first = line(text, "128 pixels, rotated and shifted")
+    assert first[1:] == ["128", "16", "0.900", "0.800", "0.987", "0.800"]
+    assert "15% of each" in text
