@@ -53,7 +53,7 @@ def kept(name, train, classes, sample, weights=""):
     For VGG16 `weights` says which ones its base has, as `transfer.vgg16` returns it.
     """
     settings = training.size(name, sample), training.epochs(name, sample), runtime.SEED
-    rooms = (models, training, transfer, inspect.getmodule(kept))
+    rooms = (models, pipelines, training, transfer, inspect.getmodule(kept))
     code = "".join(inspect.getsource(room) for room in rooms)
     text = f"{store.fingerprint(train)} {classes} {settings} {weights} {code}"
     return training.folder(name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.keras"
@@ -67,12 +67,11 @@ def compactnet(
     epochs,
     *,
     augmentation=None,
-    balanced=True,
     average=None,
     seed=runtime.SEED,
     **options,
 ):
-    """Train CompactNet from nothing, as lesson 4 does.
+    """Train CompactNet from nothing, as lesson 4 does, both classes weighing the same.
 
     Parameters
     ----------
@@ -84,8 +83,6 @@ def compactnet(
         Height and width of the images, and how long.
     augmentation : callable, optional
         See `pipelines.batches`; `pipelines.disturb` on real images.
-    balanced : bool
-        Both classes weigh the same in the loss.
     average : float, optional
         Momentum of a running average of the weights, which the network ends with: 0.99, say.
     seed : int
@@ -104,10 +101,8 @@ def compactnet(
     check = None if validation is None else pipelines.batches(validation, classes, pixels)
     rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(stream))
     model = training.compiled(models.compactnet(pixels), rate, average)
-    if balanced:
-        labels = pipelines.encode(train["label"], classes).ravel()
-        options["class_weight"] = training.class_weights(labels)
-    return model, training.fit(model, stream, check, epochs, **options)
+    weights = training.class_weights(pipelines.encode(train["label"], classes).ravel())
+    return model, training.fit(model, stream, check, epochs, class_weight=weights, **options)
 
 
 def _recipe(name, train, classes, sample, base):

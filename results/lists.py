@@ -27,7 +27,6 @@ VARIANTS = {
     "sharpness": "64 pixels, moved more; blurred, sharpened, noisy",
     "all": "the recipe: all of these",
     "averaged": "the recipe, with an average of the weights",
-    "unbalanced": "the recipe, without class weights",
 }
 SCORES = {
     "anomaly_file_size": "file size",

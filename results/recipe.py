@@ -32,7 +32,6 @@ VARIANTS = {  # what differs from the recipe
     "sharpness": {"augmentation": partial(pipelines.disturb, **SHARP)},
     "all": {},
     "averaged": {"average": 0.99},
-    "unbalanced": {"balanced": False},
 }
 
 

@@ -227,3 +227,29 @@ def test_trained_once_then_loaded(tmp_path, monkeypatch, capsys):
         "vgg16", table[:8], ("a", "b"), True
     )
     assert not list(tmp_path.rglob("*.part.keras"))
+
+
+def test_compactnet_by_recipe(tmp_path):
+    import pandas as pd
+    from PIL import Image
+
+    rows = []
+    for n in range(40):
+        Image.fromarray(IMAGES[n % 10].astype("uint8")).save(tmp_path / f"{n}.png")
+        rows.append((str(tmp_path / f"{n}.png"), "ab"[n % 4 == 0]))
+    table, runs, seen = pd.DataFrame(rows, columns=["path", "label"]), {}, []
+
+    def watched(pixels, seed):
+        seen.append(len(pixels))
+        return pipelines.disturb(pixels, seed)
+
+    for average in (None, 0.9):
+        keras.utils.set_random_seed(1)
+        options = {"augmentation": watched, "average": average}
+        model, log = recipes.compactnet(table, table, ("a", "b"), 32, 2, **options)
+        runs[average] = model.get_weights()
+        assert len(log["loss"]) == len(log["val_loss"]) == 2
+        assert model.optimizer.use_ema == bool(average)
+    assert sum(seen) == 4 * len(table)
+    change = [np.abs(a - b).max() for a, b in zip(*runs.values(), strict=True)]
+    assert max(change) > 1e-4  # the average is what the network ends with

@@ -15,8 +15,8 @@ FIGURES, NOTEBOOKS = ROOT / "figures", ROOT / "notebooks"
 DRAWN = set(
     """
     01_examples 01_file_size 01_sizes 02_course_split 02_random_split 02_siblings 03_augmented
-    03_batch 03_resize 04_activations 04_convolution 05_dicom 07_hourglass 08_classes 09_classes
-    09_examples phantoms
+    03_batch 03_resize 04_activations 04_convolution 04_disturbed 05_dicom 07_hourglass 08_classes
+    09_classes 09_examples phantoms
     """.split()
 )
 HEAD = """# Figures
