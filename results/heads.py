@@ -38,7 +38,7 @@ def data(kept):
         f"{table(head, rows)}\n"
         "Validation is cut from the archive's train and val by patient; test is the archive's own "
         "test folder. No patient is in two parts. Validation chooses thresholds and epochs; test "
-        "is scored once. Seeds differ in what is drawn at random, never in the split.\n"
+        "is scored once. Seeds differ in what is drawn at random, never in this split.\n"
     )
 
 

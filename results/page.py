@@ -8,7 +8,7 @@ import published
 import tables
 from heads import data, machine, missing
 from recipe_page import ablation, leave_outs
-from tables import count, ends, grouped, interval, means, number, ordered, seconds, table
+from tables import count, ends, grouped, interval, means, number, ordered, picture, seconds, table
 
 HEAD = """# Results on real chest X-rays
 
@@ -179,11 +179,6 @@ def others():
         "another one than that of a smaller copy, and a random split by image puts "
         f"images of one child on both sides.\n\n{table(head, rows)}"
     )
-
-
-def picture(name, what, told):
-    """Return a figure with its alternative text; nothing without numbers to show."""
-    return f"\n![{what}: {'; '.join(told)}.](results/{name}.png)\n" if told else ""
 
 
 if __name__ == "__main__":

@@ -29,6 +29,26 @@ def anomalies(records):
     return _intervals(found, lists.SCORES, "Healthy children only: AUC, never turned round")
 
 
+def leave_outs(records):
+    """Draw the AUC of each test that leaves something out, and of 8x8 pixels there."""
+    found = grouped(records, "leave_out_")
+    found = dict(sorted(found.items(), key=lambda item: lists.by_kind(item[1])))
+    names = {
+        name: f"{lists.LEFT_OUT[rows[0]['kind']]}:\n{lists.METHODS[rows[0]['method']]}"
+        for name, rows in found.items()
+    }
+    return _intervals(found, names, "Left out of training: AUC there")
+
+
+def ablation(records):
+    """Draw what each variant of the recipe reaches on the tests of the ablation."""
+    found, names = grouped(records, "ablation_"), {}
+    for kind, what in lists.HARD.items():
+        for variant, told in lists.VARIANTS.items():
+            names[f"ablation_{variant}_{kind}"] = f"{what}: {told}"
+    return _intervals(found, names, "One change at a time: AUC on what was left out")
+
+
 def spreading(records):
     """Draw a curve for each method, from the lowest to the highest seed at every share."""
     rows = []
@@ -55,4 +75,5 @@ def _intervals(found, names, title):
     return figure
 
 
-FIGURES = {"classifiers": classifiers, "anomalies": anomalies, "spreading": spreading}
+FIGURES = {"classifiers": classifiers, "leave_outs": leave_outs, "ablation": ablation}
+FIGURES |= {"anomalies": anomalies, "spreading": spreading}

@@ -73,3 +73,8 @@ def ordered(found, names):
         (name, names.get(name, name), found[name])
         for name in [*known, *sorted(set(found) - {*names})]
     ]
+
+
+def picture(name, what, told):
+    """Return a figure with its alternative text; nothing without numbers to show."""
+    return f"\n![{what}: {'; '.join(told)}.](results/{name}.png)\n" if told else ""
