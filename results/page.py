@@ -134,7 +134,8 @@ def anomalies(records):
         "AUC below 0.5 means that the sick score *lower*; it is never turned round, as who has "
         "healthy images only cannot know that it should be. *Points* is up or down when the whole "
         "interval is on one side of 0.5. The alarm is set for 5% false alarms on held-out healthy "
-        "patients; the last columns say what it does on test.\n\n"
+        "patients; the last columns say what it does on test (specificity is one less the false "
+        "alarms).\n\n"
         f"{table(head, lines)}" + picture("anomalies", "AUC, never turned round", told)
     )
 
@@ -142,17 +143,22 @@ def anomalies(records):
 def spreading(records):
     """Return the section on label spreading, and its figure."""
     found = grouped(records, "spreading_")
-    head = ["labels", "method", "labelled images", "seconds", "seeds", "AUC"]
-    head += ["lowest to highest seed", "accuracy", "sensitivity", "specificity"]
+    head = ["labels", "method", "parameters", "labelled images", "seconds", "seeds", "AUC"]
+    head += ["lowest to highest seed", "95% interval by patient, first seed", "accuracy"]
+    head += ["sensitivity", "specificity"]
     head += ["right on hidden images", "larger class there"]
     lines = [
         [f"{rows[0]['percent']}%", lists.SPREADING[rows[0]["method"]]]
-        + [f"{means(rows, 'labelled_images'):,.0f}", seconds([row["seconds"] for row in rows])]
-        + [len(rows), number(means(rows, "AUC")), ends(rows, "AUC")]
+        + [
+            count(rows[0].get("parameters")),
+            f"{means(rows, 'labelled_images'):,.0f}",
+            seconds([row["seconds"] for row in rows]),
+        ]
+        + [len(rows), number(means(rows, "AUC")), ends(rows, "AUC"), interval(rows[0])]
         + [number(means(rows, key)) for key in lists.RATES]
         for rows in sorted(found.values(), key=lists.by_share)
     ]
-    told = [f"{line[1]} with {line[0]} of the labels {line[5]}" for line in lines]
+    told = [f"{line[1]} with {line[0]} of the labels {line[6]}" for line in lines]
     return (
         "## Few labels\n\nOnly a share of the training patients keeps its labels (lesson 8). *Few "
         "labels* is a small network trained on these; *spread labels* the same one trained on with "

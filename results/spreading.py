@@ -83,13 +83,14 @@ def runs(share, seed, setting):
     first = learner.learn(few)
     own = learner.scores([inside])[0][len(few) :] >= 0.5
     found = {"hidden_accuracy": ((truth == sick) == own).mean(), "seconds": clock.seconds()}
+    found |= {"parameters": learner.model.count_params()}
     yield "few_labels", *learner.scores(streams), found
 
     cloud, *new = learner.features([inside, *streams])
     clock, plain = Clock(), LogisticRegression(C=100, max_iter=2000)  # as lesson 8's
     plain.fit(cloud[: len(few)], few["label"] == sick)
     right = plain.predict(cloud[len(few) :]) == (truth == sick)
-    own = {"hidden_accuracy": right.mean(), "seconds": found["seconds"] + clock.seconds()}
+    own = found | {"hidden_accuracy": right.mean(), "seconds": found["seconds"] + clock.seconds()}
     yield "logistic_regression", *(plain.predict_proba(x)[:, 1] for x in new), own
 
     clock = Clock()
@@ -97,13 +98,13 @@ def runs(share, seed, setting):
     said, rows = spread[len(few) :], everything.assign(label=spread)[spread.notna()]
     learner.learn(rows.reset_index(drop=True))
     own = {"hidden_accuracy": (said.to_numpy() == truth).mean(), "not_reached": said.isna().mean()}
-    own |= {"seconds": found["seconds"] + clock.seconds()}
+    own = found | own | {"seconds": found["seconds"] + clock.seconds()}
     yield "spread_labels", *learner.scores(streams), own
 
     clock = Clock()
     learner.model.set_weights(first)
     learner.learn(few)
-    own = {"seconds": found["seconds"] + clock.seconds()}
+    own = {"parameters": found["parameters"], "seconds": found["seconds"] + clock.seconds()}
     yield "trained_longer", *learner.scores(streams), own
 
 

@@ -108,7 +108,7 @@ def test_rows():
     heat = line(text, "VGG16 with a lean head | Grad-CAM")
     assert heat[2:] == ["200", "0.431", "0.400 to 0.500", "-", "0.494", "25%", "0.015"]
     assert line(text, "file size")[-3:] == ["down", "0.061", "0.700"]
-    assert line(text, "5% | few labels")[2:6] == ["190", "12", "1", "0.900"]
+    assert line(text, "5% | few labels")[3:7] == ["190", "12", "1", "0.900"]
     assert line(text, "5% | few labels")[-2:] == ["-", "0.740"]
 
 
