@@ -1,6 +1,6 @@
 """The head of the page: what was measured, on what, and what is missing."""
 
-from tables import count, table
+from pieces import count, table
 
 from helpers.datasets import REGISTRY
 

@@ -3,12 +3,12 @@
 import lists
 import metrics
 import pictures
+import pieces
 import plan
 import published
-import tables
 from heads import data, machine, missing
+from pieces import count, ends, grouped, interval, means, number, ordered, picture, seconds, table
 from recipe_page import ablation, leave_outs
-from tables import count, ends, grouped, interval, means, number, ordered, picture, seconds, table
 
 HEAD = """# Results on real chest X-rays
 
@@ -51,7 +51,7 @@ def write(home=metrics.HOME, jobs=plan.PLAN):
 
 def classifiers(records):
     """Return the table of baselines and networks, and its figure."""
-    found = tables.classifiers(records)
+    found = pieces.classifiers(records)
     head = ["method", "parameters", "seconds", "seeds", "AUC", "lowest to highest seed"]
     head += ["95% interval by patient, first seed", "accuracy", "sensitivity", "specificity"]
     lines = [

@@ -2,8 +2,8 @@
 
 import lists
 import pandas as pd
-import tables
-from tables import grouped, means, ordered
+import pieces
+from pieces import grouped, means, ordered
 
 from helpers import plots
 
@@ -20,7 +20,7 @@ def draw(records, folder):
 
 def classifiers(records):
     """Draw the test AUC of each classifier, its interval, and the other seeds."""
-    return _intervals(tables.classifiers(records), lists.CLASSIFIERS, "Sick or healthy: test AUC")
+    return _intervals(pieces.classifiers(records), lists.CLASSIFIERS, "Sick or healthy: test AUC")
 
 
 def anomalies(records):

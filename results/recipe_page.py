@@ -1,7 +1,7 @@
 """The sections that tell what CompactNet's recipe is worth."""
 
 import lists
-from tables import count, ends, grouped, interval, means, number, picture, seconds, table
+from pieces import count, ends, grouped, interval, means, number, picture, seconds, table
 
 
 def leave_outs(records):

@@ -15,6 +15,16 @@ def test_smallnet_is_the_chapters():
     assert models.smallnet().count_params() == 2_788_353
 
 
+@pytest.mark.parametrize("size, cells", [(64, 8), (112, 7), (128, 8)])
+def test_compactnets_heat_map_has_8_cells_or_fewer(size, cells):
+    (pooled,) = [
+        layer
+        for layer in models.compactnet(size).layers
+        if isinstance(layer, keras.layers.GlobalAveragePooling2D)
+    ]
+    assert pooled.input.shape[1:3] == (cells, cells)
+
+
 def test_compactnet_is_small():
     assert models.compactnet().count_params() < 500_000
 
@@ -89,7 +99,7 @@ def test_they_can_learn(build):
     images[:, 16:32, 16:32] += 100 * labels[:, :, None, None]
     model = training.compiled(build(size=48, channels=1))
     losses = model.fit(images, labels, epochs=12, batch_size=16, verbose=0).history["loss"]
-    assert losses[-1] < 0.3 < losses[0]
+    assert losses[-1] < min(0.3, losses[0] / 2)
 
 
 def test_class_weights_balance():

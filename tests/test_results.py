@@ -455,6 +455,7 @@ def test_what_is_left_out_is_never_trained_on(drawn, kind):
 
 def test_the_odd_ends_of_file_size(drawn):
     train, _, test = shifts.parts(drawn, "file_size", 42)
+    assert 0.14 < len(test) / len(drawn) < 0.16
     size = {id(part): part["path"].map(os.path.getsize) for part in (train, test)}
     for label, smaller in (("NORMAL", test), ("PNEUMONIA", train)):
         larger = train if smaller is test else test
@@ -505,3 +506,10 @@ def test_the_recipes_sections():
     first = line(text, "128 pixels, rotated and shifted")
     assert first[1:] == ["128", "16", "0.900", "0.800", "0.987", "0.800"]
     assert "15% of each" in text
+
+
+def test_no_script_hides_another():
+    names = [
+        {path.stem for path in (ROOT / d).glob("*.py")} for d in ("results", "benchmarks", "tools")
+    ]
+    assert names[0] & names[1] == {"run_all"} and not names[0] & names[2]
