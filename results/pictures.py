@@ -46,7 +46,7 @@ def ablation(records):
     for kind, what in lists.HARD.items():
         for variant, told in lists.VARIANTS.items():
             names[f"ablation_{variant}_{kind}"] = f"{what}: {told}"
-    return _intervals(found, names, "One change at a time: AUC on what was left out")
+    return _intervals(found, names, "Parts of the recipe: AUC on what was left out")
 
 
 def spreading(records):
