@@ -1,4 +1,4 @@
-"""Checkpoints of a run: whole or not at all, and found again after a kill or a full disk."""
+"""Files of networks and of runs: saved, loaded, gone on from after a kill, copied elsewhere."""
 
 import contextlib
 import errno
@@ -6,11 +6,25 @@ import json
 import os
 import re
 import shutil
+import threading
+import time
 import zipfile
+from pathlib import Path
 
-from helpers import models, runtime
+import helpers.models  # noqa: F401  so that Keras knows the course's own layers when it loads
+from helpers import files, runtime
+from helpers.backend import keras
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+WAIT = 60  # seconds that a mirror gets to answer at the start, and to catch up at the end
+_COPYING = {}  # one thread for each copy, so that one that hangs never overtakes a later one
+
+
+def folder(name):
+    """Return build/models/<name>, made if need be: where a network's files go."""
+    path = runtime.ROOT / "build" / "models" / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def save(model, file, history=None):
@@ -34,21 +48,83 @@ def save(model, file, history=None):
         weights, model = model.get_weights(), type(model).from_config(model.get_config())
         model.set_weights(weights)
     try:
-        with beside(file) as part:
+        os.scandir(file.parent).close()  # where the folder is gone, somebody should know
+        with files.whole(file, sync=True) as part:
             model.save(part)
             if history is not None:
+                seeds = [seed.numpy().tolist() for seed in _seeds(model)]
                 with zipfile.ZipFile(part, "a") as packed:
                     packed.writestr("history.json", json.dumps(history))
-                    packed.writestr("seeds.json", json.dumps([s.tolist() for s in _seeds(model)]))
+                    packed.writestr("seeds.json", json.dumps(seeds))
     except (OSError, ValueError, RuntimeError) as error:  # Keras and HDF5 raise all three
-        if (why := reason(error)) is None:
+        why, done = reason(error), epochs(file)
+        if why is None:
             raise
-        done = epochs(file)
-        kept = f"; the state after epoch {done} is kept" if done else ""
         what = f"{file.name} cannot be written ({why}): mend its folder"
         if why == "no room":
             what = f"There is no room for {file.name}: free some on its disk"
+        kept = f"; the state after epoch {done} is kept" if done else ""
         raise OSError(f"{what} and run this again{kept}.") from error
+
+
+def load(file):
+    """Load a network from a `.keras` file in safe mode, whoever made it.
+
+    Parameters
+    ----------
+    file : str or Path
+        As `save` or Keras writes it. No code in it is run: a Lambda layer, which is
+        program code, is refused, and so is HDF5, for which Keras has no safe mode.
+
+    Returns
+    -------
+    keras.Model
+        With its optimizer where that was saved.
+
+    Raises
+    ------
+    ValueError
+        When it is not loaded: one sentence with the file's name and what to do.
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise ValueError(f"There is no file {file.name or file}: check the path.")
+    if fault := _fault(file):
+        raise ValueError(f"{file.name} {fault}")
+    try:
+        return keras.saving.load_model(file, safe_mode=True)
+    except Exception as error:  # Keras raises anything on what it cannot build
+        raise ValueError(
+            f"{file.name} cannot be loaded by Keras {keras.version()}: save it again with this "
+            "version."
+        ) from error
+
+
+def _fault(file):
+    """Say why a file is not loaded: it is broken, or holds more than what Keras knows; or None."""
+    with open(file, "rb") as opened:
+        if opened.read(8) == b"\x89HDF\r\n\x1a\n":
+            cannot = "is HDF5, which Keras cannot load in safe mode, so it is not loaded"
+            return f"{cannot}: ask its maker to save the model as .keras."
+    config = _part(file, "config.json", whole=True)
+    if not isinstance(config, dict):
+        return "is no whole .keras file: copy or save it again."
+    parts, todo = (
+        [config],
+        "so it is not loaded: ask its maker to save it with layers of Keras only.",
+    )
+    for part in parts:  # grows as it is gone through
+        inside = part.values() if isinstance(part, dict) else part
+        parts += [each for each in inside if isinstance(each, (dict, list))]
+        if not isinstance(part, dict) or "class_name" not in part:
+            continue
+        if part["class_name"] in ("Lambda", "__lambda__"):
+            return f"holds a Lambda layer, that is program code, {todo}"
+        name = part.get("registered_name")
+        registered = name and keras.saving.get_registered_object(name)
+        if not registered and not str(part.get("module", "keras")).startswith("keras"):
+            return f"holds {part['class_name']}, which Keras does not know, {todo}"
+    return None
 
 
 def restore(model, file, name=None):
@@ -74,17 +150,14 @@ def restore(model, file, name=None):
         When the file is broken or holds another network.
     """
     try:
-        before = models.load(file)
-        with zipfile.ZipFile(file) as packed:
-            log = json.loads(packed.read("history.json"))
-            seeds = json.loads(packed.read("seeds.json"))
+        before, log, seeds = load(file), history(file), _part(file, "seeds.json")
         model.set_weights(before.get_weights())
         with model.distribute_strategy.scope():
             model.optimizer.build(model.trainable_variables)
         states = zip(model.optimizer.variables, before.optimizer.variables, strict=True)
-        for new, old in [*states, *zip(_seeds(model, True), seeds, strict=True)]:
+        for new, old in [*states, *zip(_seeds(model), seeds, strict=True)]:
             new.assign(old)
-    except (ValueError, KeyError, OSError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, AttributeError) as error:  # TypeError where there are no seeds
         raise ValueError(
             f"{name or file.name} does not hold a run of this network: delete it, or name another "
             "file."
@@ -94,11 +167,7 @@ def restore(model, file, name=None):
 
 def history(file):
     """Return the history that a file holds, empty where there is no whole one."""
-    try:
-        with zipfile.ZipFile(file) as packed:
-            return json.loads(packed.read("history.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return {}
+    return _part(file, "history.json") or {}
 
 
 def epochs(file):
@@ -106,42 +175,167 @@ def epochs(file):
     return len(history(file).get("loss", []))
 
 
-@contextlib.contextmanager
-def beside(file):
-    """Give a place to write on the same disk, and rename what was written there to `file`."""
-    folder = file.with_name(f"{file.stem}-{os.getpid()}.part")
-    folder.mkdir(exist_ok=True)  # a folder, for Keras may put temporary files beside its own
+def _part(file, name, whole=False):
+    """Return a part of a `.keras` file, from JSON; None where it, or with `whole` any, is broken.
+
+    Reading one part is quick, however large the network and however slow the disk.
+    """
     try:
-        yield folder / file.name
-        with open(folder / file.name, "rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(folder / file.name, file)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with zipfile.ZipFile(file) as packed:
+            if whole and packed.testzip():
+                return None
+            return json.loads(packed.read(name))
+    except Exception:  # damage raises anything
+        return None
 
 
-def sweep(file):
-    """Remove what processes that are gone left half written beside a file."""
-    for path in file.parent.glob("*.part"):
-        of = re.fullmatch(rf"{re.escape(file.stem)}-(\d+)\.part", path.name)
-        if of and not runtime.alive(int(of[1])):
-            shutil.rmtree(path, ignore_errors=True)
+def _seeds(model):
+    """Return the states of what draws at random in a network, which Keras does not save."""
+    weights = {id(weight) for weight in model.weights}
+    return [state for state in model.variables if id(state) not in weights]
 
 
 def reason(error):
-    """Return "no room", or what else the system said, from an error and those that led to it."""
+    """Return "no room", or the system's words, for an error and those that led to it; or None."""
     why = None
     while error is not None:
-        said = re.search(r"errno = (\d+)", str(error))  # HDF5 hides the number in its message
-        number = getattr(error, "errno", None) or (said and int(said[1]))
+        hidden = re.search(r"errno = (\d+)", str(error))  # HDF5 has the number in its message only
+        number = getattr(error, "errno", None) or (hidden and int(hidden[1]))
         if number:
-            why = "no room" if number in FULL else os.strerror(number)
+            why = "no room" if number in NO_ROOM else os.strerror(number)
         error = error.__cause__ or error.__context__
     return why
 
 
-def _seeds(model, variables=False):
-    """Return the state of what draws at random in a network, which Keras does not save."""
-    known = {id(weight) for weight in model.weights}
-    states = [state for state in model.variables if id(state) not in known]
-    return states if variables else [state.numpy() for state in states]
+def fetch(model, file, mirror, done=0):
+    """Go on from a mirror's copy where it is whole and has more epochs than are done here.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled.
+    file : pathlib.Path
+        Where the run is kept here; the copy bears the same name.
+    mirror : pathlib.Path
+        The folder with the copy.
+    done : int
+        Epochs done here.
+
+    Returns
+    -------
+    dict of str to list
+        The copy's history, or an empty one where it was not used.
+
+    Raises
+    ------
+    ValueError
+        When the copy holds another network.
+    OSError
+        When the mirror is missing or does not answer, or the copy cannot be fetched.
+    """
+    copy = Path(mirror) / file.name
+    if os.path.realpath(copy) == os.path.realpath(file):
+        raise ValueError(f"The mirror is the folder of {file.name} itself: name another one.")
+    there = _ask(copy)
+    try:
+        if there > done:
+            with contextlib.suppress(zipfile.BadZipFile), files.whole(file) as part:
+                shutil.copyfile(copy, part)
+                if _part(part, "history.json", whole=True) is None:
+                    raise zipfile.BadZipFile  # so that it is not put in the file's place
+                log = restore(model, part, copy)
+                print(f"{file.name}: fetched from {mirror}")
+                return log
+    except OSError as error:
+        raise OSError(
+            f"{copy} cannot be fetched ({reason(error)}): mend this and run it again, "
+            "or train without a mirror."
+        ) from error
+    if there > done or (there == 0 and copy.exists()):
+        print(f"{copy} holds no whole run and is not used.")
+    return {}
+
+
+def _ask(copy):
+    """Return how many epochs a copy holds; a folder that is missing or hangs is an error."""
+    answers = []
+
+    def look():
+        if copy.parent.is_dir():
+            files.sweep(copy)
+            answers.append(epochs(copy))
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(WAIT)
+    if not answers:
+        raise OSError(
+            f"{copy.parent} is no folder that can be read: mount or make it, or train without a "
+            "mirror."
+        )
+    return answers[0]
+
+
+@contextlib.contextmanager
+def copies(file, mirror):
+    """Copy a run's file while training goes on.
+
+    A copy is made in the background, beside its place and then renamed. The first failure prints
+    one line; every later epoch tries again.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        What is copied.
+    mirror : pathlib.Path
+        The folder where the copy goes.
+
+    Yields
+    ------
+    function
+        To call after each save. It never waits. Only the end of training waits, `WAIT` seconds at
+        most, for the last epoch to be there, and says so if it is not.
+    """
+    copy, failures, reported = Path(mirror) / file.name, [], False
+
+    def put():
+        try:
+            os.scandir(copy.parent).close()  # a folder that is gone is not made anew
+            if history(copy) != history(file):
+                with files.whole(copy) as part:
+                    shutil.copyfile(file, part)
+        except OSError as error:
+            failures.append(reason(error) or str(error))
+
+    def report():
+        nonlocal reported
+        if failures and not reported:
+            reported = True
+            print(
+                f"{file.name} cannot be copied to {mirror} ({failures[0]}): training goes on, and "
+                "tries again after each epoch."
+            )
+
+    def start():
+        report()
+        if file.exists() and not _copying(copy):  # else a later copy catches up
+            _COPYING[copy] = threading.Thread(target=put, daemon=True)
+            _COPYING[copy].start()
+
+    yield start
+    end = time.monotonic() + WAIT
+    if not _copying(copy, WAIT):
+        start()  # for what came while another copy was made, or before this run
+    late = _copying(copy, max(0, end - time.monotonic()))
+    report()
+    if late:
+        print(f"{mirror} is slow or does not answer: {file.name} there lacks the last epochs.")
+
+
+def _copying(copy, seconds=0):
+    """Return whether a copy is still being made after so many seconds."""
+    thread = _COPYING.get(copy)
+    if thread is None:
+        return False
+    thread.join(seconds)
+    return thread.is_alive()

@@ -3,13 +3,14 @@
 import contextlib
 import io
 import logging
-import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+
+from helpers import files
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 NO_DECODER = ("missing dependencies", "does not support", "is not supported")  # pydicom's words
@@ -88,7 +89,7 @@ def to_png(folder, target):
     ValueError
         When the folder is not there, holds no DICOM file or is `target`; or without pydicom.
     """
-    _pydicom()  # said once, not once a file
+    _pydicom()  # where it is missing, one error, not one a file
     folder, target, rows = Path(folder), Path(target), []
     found = sorted(path for path in folder.rglob("*") if path.is_file() and is_dicom(path))
     if not found:
@@ -98,7 +99,9 @@ def to_png(folder, target):
     for path in found:
         png, problem = target / f"{path.relative_to(folder)}.png", ""
         try:
-            _write(read(path), png)
+            image = Image.fromarray(read(path))
+            with files.whole(png) as place:
+                image.save(place, format="PNG")
         except ValueError as error:
             problem = str(error)
         except OSError as error:
@@ -121,7 +124,7 @@ def contents(path):
     try:
         data = path.read_bytes()
     except OSError as error:
-        what = "is a folder" if os.path.isdir(path) else f"cannot be read ({error.strerror})"
+        what = "is a folder" if path.is_dir() else f"cannot be read ({error.strerror})"
         raise ValueError(f"{path.name or path} {what}; check the path.") from None
     if not data:
         raise ValueError(f"{path.name} is empty; copy it again.")
@@ -187,13 +190,3 @@ def _scaled(values, low, high):
         return np.zeros(values.shape, np.uint8)
     share = (values.astype(np.float64) - low) / (high - low)
     return np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
-
-
-def _write(pixels, png):
-    part = png.with_name(png.name + ".part")
-    try:  # written beside and renamed, so that a kill leaves no half PNG
-        png.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(part, format="PNG")
-        os.replace(part, png)
-    finally:
-        part.unlink(missing_ok=True)

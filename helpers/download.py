@@ -82,14 +82,29 @@ def _found():
 
 
 def kaggle_archive(slug, folder, competition=False):
-    """Download an archive with Kaggle's own client, unless it is there, and return its path.
+    """Download an archive with Kaggle's own client, unless it is there.
 
-    It takes its place once all checksums are right; if that cannot be, raises DownloadError.
+    What has come lies in NAME.zip.part, where the next call goes on; the archive takes its place
+    once all its checksums are right.
 
     Parameters
     ----------
-    slug, folder, competition : str, str or Path, bool
-        "owner/name" of a data set, or a competition's name; where NAME.zip is to lie; which it is.
+    slug : str
+        "owner/name" of a data set, or the name of a competition.
+    folder : str or Path
+        Where NAME.zip is to lie.
+    competition : bool
+        Whether it is a competition's archive.
+
+    Returns
+    -------
+    pathlib.Path
+        The zip archive.
+
+    Raises
+    ------
+    DownloadError
+        When Kaggle refuses, cannot be reached or sends no whole archive, or the disk has no room.
     """
     if not re.fullmatch(r"\w[\w.-]*" if competition else r"\w[\w.-]*/\w[\w.-]*", slug):
         raise DownloadError(f"{slug!r} is no Kaggle name; write it as in its address, owner/name.")
@@ -117,8 +132,8 @@ def _fetch(slug, file, group):
         if kind == "broken":  # else the client would go on from wrong bytes
             file.unlink(missing_ok=True)
         if wait is None or failures >= AGAIN.get(kind, 0):
-            told = SENTENCES[kind].format(words=words, group=group, slug=slug, source=source)
-            raise DownloadError(f"{file.stem}: {told}")
+            fault = SENTENCES[kind].format(words=words, group=group, slug=slug, source=source)
+            raise DownloadError(f"{file.stem}: {fault}")
         print(f"{file.stem}: {kind}, trying again in {wait} s")
         time.sleep(wait)
 
@@ -161,20 +176,36 @@ def _explain(text):
         text = text.replace(secret, "***")
     # A traceback's last line tells all; the indented ones before it only mislead.
     lines = [line for line in re.split(r"[\r\n]+", text) if line[:1].strip()] or ["no message"]
-    told = [(kind, line) for line in reversed(lines) for kind in PATTERNS]
-    kinds = [kind for kind, line in told if re.search(PATTERNS[kind], line, re.IGNORECASE)]
-    return (kinds or ["other"])[0], lines[-1][:200]
+    for line in reversed(lines):
+        for kind, pattern in PATTERNS.items():
+            if re.search(pattern, line, re.IGNORECASE):
+                return kind, lines[-1][:200]
+    return "other", lines[-1][:200]
 
 
 def unpack(archive, folder, cap=30e9, check=None):
-    """Unpack a zip into `folder` in one step, less junk and second copies; return `folder`.
-
-    A folder that holds anything is left alone. DownloadError: damaged, unsafe, empty, too large.
+    """Unpack a zip archive in one step, less junk and second copies.
 
     Parameters
     ----------
-    archive, folder, cap, check : str or Path, str or Path, float, callable
-        At most `cap` bytes may come out; check(folder), before the final name, may refuse it.
+    archive : str or Path
+        The zip archive.
+    folder : str or Path
+        Where its files are to lie. It is left alone when it holds anything.
+    cap : float
+        Bytes that may come out at most.
+    check : callable, optional
+        Called with the folder before it gets its final name; what it raises refuses the archive.
+
+    Returns
+    -------
+    pathlib.Path
+        `folder`.
+
+    Raises
+    ------
+    DownloadError
+        When the archive is damaged, unsafe, empty, too large or refused; nothing is left then.
     """
     archive, folder = Path(archive), Path(folder)
     part = folder.with_name(folder.name + ".part")
@@ -196,16 +227,20 @@ def unpack(archive, folder, cap=30e9, check=None):
                 (part / path).parent.mkdir(parents=True, exist_ok=True)
                 with source.open(info) as data, open(part / path, "xb") as out:
                     shutil.copyfileobj(data, out, 1 << 20)
-        (check or bool)(part)
+        if check:
+            check(part)
         if folder.exists():
             folder.rmdir()  # empty, but Windows would not rename onto it
         part.rename(folder)
+    except DownloadError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     except Exception as error:  # a damaged zip makes zipfile raise nearly anything
         shutil.rmtree(part, ignore_errors=True)
-        if isinstance(error, DownloadError):
-            raise
-        why = f"{archive}: cannot be unpacked ({getattr(error, 'strerror', None) or error})"
-        raise DownloadError(f"{why}; free some room or download it again.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DownloadError(
+            f"{archive}: cannot be unpacked ({reason}); free some room or download it again."
+        ) from None
     return folder
 
 
@@ -234,9 +269,24 @@ def _files(source):
 
 
 def check_counts(counts, expected, name):
-    """Return notes on where numbers of images, by (split, class), differ from those published.
+    """Compare the numbers of images with those published.
 
-    Raises DownloadError if a class that should hold images holds none.
+    Parameters
+    ----------
+    counts, expected : dict
+        (split, class), or a name, to number of images: those here, and those published.
+    name : str
+        The data set.
+
+    Returns
+    -------
+    list of str
+        One sentence for every number that differs.
+
+    Raises
+    ------
+    DownloadError
+        When a class that should hold images holds none.
     """
     notes = []
     for key in dict.fromkeys([*expected, *counts]):

@@ -4,16 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL.Image import Resampling
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from helpers import images
 from helpers.runtime import SEED
 
+REPEATS = 1000  # drawn patients, for an interval
 
-def auc_interval(labels, scores, groups, repeats=1000, seed=SEED):
+
+def auc_interval(labels, scores, groups, repeats=REPEATS):
     """Return the AUC and its 95% interval, by drawing patients again and again.
 
     Images of one patient resemble each other, so patients are drawn, not images (the cluster
@@ -29,8 +32,6 @@ def auc_interval(labels, scores, groups, repeats=1000, seed=SEED):
         [N], the patient of every image.
     repeats : int
         Draws; one that lacks a class does not count.
-    seed : int
-        Another seed draws other patients.
 
     Returns
     -------
@@ -43,10 +44,10 @@ def auc_interval(labels, scores, groups, repeats=1000, seed=SEED):
         When there is only one class.
     """
     auc = roc_auc_score(*_two_classes(labels, scores))
-    return float(auc), *_middle(_aucs(labels, [scores], groups, repeats, seed)[0])
+    return float(auc), *_middle(_aucs(labels, [scores], groups, repeats)[0])
 
 
-def auc_difference(labels, first, second, groups, repeats=1000, seed=SEED):
+def auc_difference(labels, first, second, groups):
     """Return how much larger the second AUC is than the first, and the 95% interval of that.
 
     Both are computed on the same drawn patients (paired), so that what makes a draw easy or hard
@@ -58,8 +59,8 @@ def auc_difference(labels, first, second, groups, repeats=1000, seed=SEED):
         [N], the truth.
     first, second : array of float
         [N], two networks' scores of the same images.
-    groups, repeats, seed
-        As for `auc_interval`.
+    groups : array
+        [N], the patient of every image.
 
     Returns
     -------
@@ -67,14 +68,14 @@ def auc_difference(labels, first, second, groups, repeats=1000, seed=SEED):
         Second AUC minus first, lower and upper end, each -1..1.
     """
     aucs = [roc_auc_score(*_two_classes(labels, scores)) for scores in (first, second)]
-    draws = _aucs(labels, [first, second], groups, repeats, seed)
+    draws = _aucs(labels, [first, second], groups, REPEATS)
     return float(aucs[1] - aucs[0]), *_middle(draws[1] - draws[0])
 
 
-def mean_interval(values, groups, repeats=1000, seed=SEED):
+def mean_interval(values, groups):
     """Return the mean and its 95% interval, by drawing patients; see `auc_interval`."""
     values = np.ravel(values).astype(float)
-    means = [times @ values / times.sum() for times in _patients(groups, repeats, seed)]
+    means = [times @ values / times.sum() for times in _patients(groups, REPEATS)]
     return float(values.mean()), *_middle(means)
 
 
@@ -85,15 +86,15 @@ def _two_classes(labels, scores):
     return labels, scores
 
 
-def _patients(groups, repeats, seed):
+def _patients(groups, repeats):
     """Draw patients with replacement; yield how often each image comes."""
     patient = pd.factorize(np.asarray(groups))[0]
-    rng, count = np.random.default_rng(seed), patient.max() + 1
+    rng, count = np.random.default_rng(SEED), patient.max() + 1
     for _ in range(repeats):
         yield np.bincount(rng.integers(count, size=count), minlength=count)[patient]
 
 
-def _aucs(labels, several, groups, repeats, seed):
+def _aucs(labels, several, groups, repeats):
     """Return the AUC of each of several scores in each draw, [len(several), draws].
 
     scikit-learn's weighted AUC, without its checks of the input in every one of the draws. A draw
@@ -101,7 +102,7 @@ def _aucs(labels, several, groups, repeats, seed):
     """
     places = [np.unique(np.ravel(scores), return_inverse=True)[1] for scores in several]
     labels, found = np.ravel(labels).astype(float), []
-    for times in _patients(groups, repeats, seed):
+    for times in _patients(groups, repeats):
         row = []
         for place in places:
             sick = np.bincount(place, times * labels)
@@ -129,13 +130,11 @@ def choose_threshold(labels, scores):
         Halfway between the two scores it falls between; `score >= threshold` is class 1.
     """
     labels, scores = np.ravel(labels) == 1, np.ravel(scores).astype(float)
-    order = np.argsort(scores)
-    missed = np.cumsum(labels[order]) / max(labels.sum(), 1)
-    cleared = np.cumsum(~labels[order]) / max((~labels).sum(), 1)
-    ends = np.append(np.diff(scores[order]) > 0, False)  # only between unequal scores
-    gain = np.where(ends, cleared - missed, -np.inf)
-    best = int(np.argmax(gain))
-    return float(scores[order][best : best + 2].mean()) if ends.any() else float(scores[0])
+    values, place = np.unique(scores, return_inverse=True)
+    missed = np.cumsum(np.bincount(place, labels)) / max(labels.sum(), 1)
+    cleared = np.cumsum(np.bincount(place, ~labels)) / max((~labels).sum(), 1)
+    best = int(np.argmax((cleared - missed)[:-1])) if len(values) > 1 else 0
+    return float(values[best : best + 2].mean())
 
 
 def at_threshold(labels, scores, threshold):
@@ -146,6 +145,43 @@ def at_threshold(labels, scores, threshold):
         "sensitivity": float(called[labels].mean()),
         "specificity": float((~called)[~labels].mean()),
     }
+
+
+def trivial_scores(train, parts, positive):
+    """Score images in four ways that need no network.
+
+    Parameters
+    ----------
+    train : DataFrame
+        With columns path and label: what the scores are fitted to. File size and mean intensity
+        may point either way: train decides.
+    parts : sequence of DataFrame
+        With a column path; what is scored. Train itself may be one of them.
+    positive : str
+        The label that counts as class 1.
+
+    Returns
+    -------
+    dict of str to list of ndarray
+        A baseline to its scores, float [N] for each part, higher for class 1.
+    """
+    truth = (train["label"] == positive).to_numpy()
+    tables = [train, *parts]
+    paths = pd.Index(pd.concat(tables)["path"].unique())  # each file is decoded once
+    shrunk = thumbnails(paths)
+    small = [shrunk[paths.get_indexer(table["path"])] for table in tables]
+    regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
+    regression.fit(small[0], truth)
+    found = {
+        "always the larger class": [np.full(len(table), truth.mean()) for table in tables],
+        "file size": [file_sizes(table["path"]) for table in tables],
+        "mean intensity": [pixels.mean(axis=1) for pixels in small],
+        "logistic regression on 8x8 pixels": [regression.predict_proba(x)[:, 1] for x in small],
+    }
+    for name, (known, *scores) in found.items():
+        sign = 1 if roc_auc_score(truth, known) >= 0.5 else -1
+        found[name] = [sign * score for score in scores]
+    return found
 
 
 def baselines(train, test, positive):
@@ -162,28 +198,15 @@ def baselines(train, test, positive):
     -------
     DataFrame
         One row a baseline: AUC with its interval by patient, and accuracy at the threshold that
-        is best on train. File size and mean intensity may point either way: train decides.
+        is best on train, of each of `trivial_scores`.
     """
     truth = [(part["label"] == positive).to_numpy().astype(int) for part in (train, test)]
-    small = [thumbnails(part["path"]) for part in (train, test)]
-    tiny = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
-    tiny.fit(small[0], truth[0])
-    scores = {
-        "always the larger class": [np.full(len(y), truth[0].mean()) for y in truth],
-        "file size": [file_sizes(part["path"]) for part in (train, test)],
-        "mean intensity": [pixels.mean(axis=1) for pixels in small],
-        "logistic regression on 8x8 pixels": [tiny.predict_proba(p)[:, 1] for p in small],
-    }
     rows = []
-    for name, (seen, new) in scores.items():
-        sign = 1 if roc_auc_score(truth[0], seen) >= 0.5 else -1
-        auc, low, high = auc_interval(truth[1], sign * new, test["group"])
-        if len(np.unique(seen)) == 1:
-            accuracy = accuracy_score(truth[1], new >= 0.5)
-        else:
-            cut = choose_threshold(truth[0], sign * seen)
-            accuracy = at_threshold(truth[1], sign * new, cut)["accuracy"]
-        rows.append((name, auc, low, high, accuracy))
+    for name, (known, new) in trivial_scores(train, [train, test], positive).items():
+        # what is the same for all images has no threshold to choose: above a half is class 1
+        cut = 0.5 if np.ptp(known) == 0 else choose_threshold(truth[0], known)
+        accuracy = at_threshold(truth[1], new, cut)["accuracy"]
+        rows.append((name, *auc_interval(truth[1], new, test["group"]), accuracy))
     return pd.DataFrame(rows, columns=["method", "AUC", "low", "high", "accuracy"])
 
 
@@ -196,10 +219,8 @@ def thumbnails(paths, size=8):
     """Shrink every image to size x size grey pixels; float [N, size * size] in 0..255."""
     rows = []
     for path in paths:
-        with Image.open(path) as image:
-            image.draft("L", (4 * size, 4 * size))  # a JPEG is decoded at a fraction of its size
-            grey = image.convert("L").resize((size, size), Image.Resampling.BOX)
-            rows.append(np.asarray(grey, float).ravel())
+        grey = images.picture(path, 4 * size, grey=True).resize((size, size), Resampling.BOX)
+        rows.append(np.asarray(grey, float).ravel())
     return np.array(rows)
 
 
@@ -224,8 +245,6 @@ def predict_image(model, path):
     ValueError
         When the model takes or gives something else, or the file cannot be read.
     """
-    from helpers import images  # it loads TensorFlow, which the rest of this file does without
-
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     square = isinstance(takes, tuple) and len(takes) == 4 and takes[1] == takes[2]
     if not square or takes[3] not in (1, 3):

@@ -55,19 +55,18 @@ def box(draw, alt, **settings):
     inputs = {key: _input(ipywidgets, key, values) for key, values in settings.items()}
     picture = ipywidgets.HTML()
 
-    def redraw(_=None):
-        picture.value = _image(draw, alt, {key: one.value for key, one in inputs.items()})
-
-    def on_change(_):
+    def redraw(change):
         try:
-            redraw()
-        except Exception as error:  # what a callback raises, nobody would see
-            reason = html.escape(f"{type(error).__name__}: {error}")
+            picture.value = _image(draw, alt, {key: one.value for key, one in inputs.items()})
+        except Exception as error:
+            if change is None:  # what is wrong from the start is the cell's own error
+                raise
+            reason = html.escape(f"{type(error).__name__}: {error}")  # nobody sees a callback's
             picture.value = f"This setting cannot be drawn; choose another. ({reason})"
 
-    redraw()  # what is wrong from the start is the cell's own error
+    redraw(None)
     for one in inputs.values():
-        one.observe(on_change, "value")
+        one.observe(redraw, "value")
     return ipywidgets.VBox([*inputs.values(), picture])
 
 
@@ -137,19 +136,16 @@ def cut(labels, scores, threshold, classes, prevalence=None):
         counts, title = rates * [[len(side)] for side in sides], f"{len(sick)} images"
     else:
         counts = rates * [[1000 * (1 - prevalence)], [1000 * prevalence]]
-        title = f"1,000 patients: {_right_alarms(counts)}"
+        alarms = counts[:, 1].sum()
+        right_share = f"{counts[1, 1] / alarms:.0%} of alarms are right" if alarms else "no alarm"
+        title = f"1,000 patients: {right_share}"
     drawn = ConfusionMatrixDisplay(counts, display_labels=classes)
     drawn.plot(cmap="Blues", colorbar=False, values_format=".0f", ax=right)
     right.set_title(title)
     return figure
 
 
-def _right_alarms(counts):
-    alarms = counts[:, 1].sum()
-    return f"{counts[1, 1] / alarms:.0%} of alarms are right" if alarms else "no alarm"
-
-
-def heat(image, weights, titles, outline=None, opacity=0.65):
+def heat(image, weights, titles, outline, opacity):
     """Draw an image, and beside it the same one under its heat map.
 
     Parameters
@@ -160,8 +156,8 @@ def heat(image, weights, titles, outline=None, opacity=0.65):
         The heat map, [H, W] in 0..1.
     titles : sequence of str
         Above the image and above the heat map.
-    outline : ndarray of bool, optional
-        [H, W], drawn around in both; empty or None: nothing is known.
+    outline : ndarray of bool
+        [H, W], drawn around in both; nowhere True when nothing is known.
     opacity : float
         Of the heat map where it is 1; 0..1.
 
@@ -171,8 +167,7 @@ def heat(image, weights, titles, outline=None, opacity=0.65):
         For `show`.
     """
     figure = plots.grid([image, image], titles, columns=2, width=4.8)
-    over = opacity * np.sqrt(weights)
-    figure.axes[1].imshow(weights, cmap="inferno", vmin=0, vmax=1, alpha=over)
-    for axis in figure.axes if outline is not None and outline.any() else ():
+    plots.lay_over(figure.axes[1], weights, opacity)
+    for axis in figure.axes if outline.any() else ():
         axis.contour(outline, [0.5], colors=plots.COLOURS[5], linewidths=1)
     return figure

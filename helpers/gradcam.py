@@ -11,10 +11,11 @@ import numpy as np
 from helpers.backend import keras, tf
 
 METHODS = ("gradcam", "hirescam")
+BATCH = 32  # images explained at once
 SCALE = 256.0  # of the score while gradients flow, so that float16 keeps small ones
 
 
-def heat_maps(model, images, class_index=None, layer=None, method="gradcam", batch_size=32):
+def heat_maps(model, images, class_index=None, layer=None, method="gradcam"):
     """Explain a network's answers, a batch at a time.
 
     Parameters
@@ -27,14 +28,12 @@ def heat_maps(model, images, class_index=None, layer=None, method="gradcam", bat
     class_index : int or array of int, optional
         The class explained, one for all images or one each. For a sigmoid unit 1 is the class
         whose probability it gives and 0 the other. The class each image is called when None.
-    layer : str or keras.Layer, optional
-        The layer whose output is weighed; the last one with rows and columns that is not pooling
-        when None.
+    layer : str, optional
+        The name of the layer whose output is weighed; the last one with rows and columns that is
+        not pooling when None.
     method : str
         "gradcam", or "hirescam": the gradient is not averaged over the image, so that the map
         keeps apart places that speak for and against.
-    batch_size : int
-        Images explained at once.
 
     Returns
     -------
@@ -54,8 +53,8 @@ def heat_maps(model, images, class_index=None, layer=None, method="gradcam", bat
     layer, last = find_layer(model, layer), _leaves(model)[-1]
     wanted = None if class_index is None else np.broadcast_to(class_index, len(images))
     maps = np.zeros((len(images), *images.shape[1:3]), np.float32)
-    for start in range(0, len(images), batch_size):
-        part = slice(start, start + batch_size)
+    for start in range(0, len(images), BATCH):
+        part = slice(start, start + BATCH)
         chosen = None if wanted is None else wanted[part]
         batch = tf.cast(images[part], tf.float32)
         maps[part] = _explain(model, batch, chosen, layer, last, method)
@@ -70,8 +69,7 @@ def find_layer(model, layer=None):
     ValueError
         When there is none, with the names there are.
     """
-    leaves = _leaves(model)
-    spatial = [leaf for leaf in leaves if len(_shape(leaf)) == 4]
+    spatial = [leaf for leaf in _leaves(model) if len(_shape(leaf)) == 4]
     if layer is None:
         fit = [leaf for leaf in spatial if "Pooling" not in type(leaf).__name__]
         fit = [leaf for leaf in fit if not isinstance(leaf, keras.layers.InputLayer)]
@@ -79,7 +77,7 @@ def find_layer(model, layer=None):
             raise ValueError(f"{model.name} has no layer with rows and columns to look at.")
         return fit[-1]
     for leaf in spatial:
-        if leaf is layer or leaf.name == layer:
+        if leaf.name == layer:
             return leaf
     names = ", ".join(leaf.name for leaf in spatial[-5:])
     raise ValueError(
@@ -103,49 +101,45 @@ def _shape(layer):
 
 
 @contextlib.contextmanager
-def _watched(layer, tape):
+def _replaced(layer, name, value):
+    """Give a layer another method or attribute for a while, past what Keras does on setting one."""
+    own = {name: vars(layer)[name]} if name in vars(layer) else {}
+    vars(layer)[name] = value
+    try:
+        yield
+    finally:
+        del vars(layer)[name]
+        vars(layer).update(own)
+
+
+def _watched(layer, tape, outputs):
     """Keep what the layer puts out, and let the gradient with respect to it be asked for.
 
     Works inside nested and reloaded models, whose own tensors are cut off from the outputs.
     """
-    kept, call = [], layer.call
+    call = layer.call
 
     def watching(*inputs, **options):
-        output = call(*inputs, **options)
-        tape.watch(output)
-        kept.append(output)
-        return output
+        outputs.append(call(*inputs, **options))
+        tape.watch(outputs[-1])
+        return outputs[-1]
 
-    object.__setattr__(layer, "call", watching)
-    try:
-        yield kept
-    finally:
-        object.__delattr__(layer, "call")
+    return _replaced(layer, "call", watching)
 
 
-@contextlib.contextmanager
 def _logits(last):
     """Take the sigmoid or softmax off the last layer: where it is sure, its slope is zero."""
     if isinstance(last, keras.layers.Softmax):
-        object.__setattr__(last, "call", lambda inputs, *_, **__: inputs)
-        try:
-            yield
-        finally:
-            object.__delattr__(last, "call")
-    elif hasattr(last, "activation"):
-        kept, last.activation = last.activation, keras.activations.linear
-        try:
-            yield
-        finally:
-            last.activation = kept
-    else:
-        yield
+        return _replaced(last, "call", lambda inputs, *_, **__: inputs)
+    if hasattr(last, "activation"):
+        return _replaced(last, "activation", keras.activations.linear)
+    return contextlib.nullcontext()
 
 
 def _explain(model, images, classes, layer, last, method):
     # with variables watched, gradients would run on below the layer, down to the first weights
-    tape = tf.GradientTape(watch_accessed_variables=False)
-    with tape, _watched(layer, tape) as kept, _logits(last):
+    tape, outputs = tf.GradientTape(watch_accessed_variables=False), []
+    with tape, _watched(layer, tape, outputs), _logits(last):
         scores = tf.cast(model(images, training=False), tf.float32)
         scores = tf.reshape(scores, (len(images), -1))
         if scores.shape[1] == 1:  # one sigmoid unit: what speaks against class 1 is class 0
@@ -155,9 +149,8 @@ def _explain(model, images, classes, layer, last, method):
         if np.min(classes) < 0 or np.max(classes) >= scores.shape[1]:
             raise ValueError(f"The classes are 0 to {scores.shape[1] - 1}; {classes} is not.")
         score = SCALE * tf.reduce_sum(tf.gather(scores, classes, axis=1, batch_dims=1))
-    features = kept[-1]
-    slopes = tf.cast(tape.gradient(score, features), tf.float32) / SCALE
-    features = tf.cast(features, tf.float32)
+    slopes = tf.cast(tape.gradient(score, outputs[-1]), tf.float32) / SCALE
+    features = tf.cast(outputs[-1], tf.float32)
     if method == "gradcam":
         slopes = tf.reduce_mean(slopes, axis=(1, 2), keepdims=True)
     maps = tf.nn.relu(tf.reduce_sum(slopes * features, axis=-1, keepdims=True))
@@ -194,10 +187,9 @@ def at_size(masks, size):
     ndarray of bool
         [N, size, size]: where at least half of a pixel is inside.
     """
-    box = cv2.INTER_AREA
-    return (
-        np.array([cv2.resize(np.float32(m), (size, size), interpolation=box) for m in masks]) >= 0.5
-    )
+    masks = [np.float32(mask) for mask in masks]
+    shares = [cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) for mask in masks]
+    return np.array(shares) >= 0.5
 
 
 def pointing(maps, masks):
@@ -221,8 +213,8 @@ def energy(maps, masks):
     Chance is the mask's share of the image; a map of zeros has 0 inside. Wang et al. 2020,
     arXiv:1910.01279 (energy-based pointing game).
     """
-    inside, all_of_it = (maps * masks).sum(axis=(1, 2)), maps.sum(axis=(1, 2))
-    return np.divide(inside, all_of_it, out=np.zeros(len(maps)), where=all_of_it > 0)
+    inside, total = (maps * masks).sum(axis=(1, 2)), maps.sum(axis=(1, 2))
+    return np.divide(inside, total, out=np.zeros(len(maps)), where=total > 0)
 
 
 def randomised(model):

@@ -7,6 +7,9 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.semi_supervised import LabelSpreading
 
+ALPHA = 0.2  # 0..1: how far a known label may give way to its neighbours
+STEPS = 100
+
 
 def unit_length(features):
     """Scale each feature vector to length 1, so that distance is an angle; zeros stay zeros.
@@ -26,7 +29,7 @@ def unit_length(features):
     return flat / np.where(length == 0, 1, length)
 
 
-def spread(features, labels, neighbours=7, alpha=0.2, kernel="knn", **options):
+def spread(features, labels, neighbours=7, kernel="knn"):
     """Spread known labels to the images that have none, along a graph of nearest neighbours.
 
     scikit-learn's LabelSpreading (Zhou et al. 2004). Where no labelled image can be reached it
@@ -40,12 +43,8 @@ def spread(features, labels, neighbours=7, alpha=0.2, kernel="knn", **options):
         [N], the class of each image, None where unknown.
     neighbours : int
         Edges of each image in the graph, itself included.
-    alpha : float
-        0..1: how far a known label may give way to its neighbours.
     kernel : str
         "knn", or "rbf", whose memory grows with N squared.
-    options
-        For LabelSpreading, such as `gamma` of "rbf", or more than 100 steps as `max_iter`.
 
     Returns
     -------
@@ -61,17 +60,15 @@ def spread(features, labels, neighbours=7, alpha=0.2, kernel="knn", **options):
     """
     if len(features) != len(labels):
         raise ValueError(f"There are {len(features)} images, but {len(labels)} labels.")
-    labels = np.array([None if pd.isna(label) else label for label in labels], object)
-    known = np.array([label is not None for label in labels], bool)
-    classes = sorted(set(labels[known]))
+    places, classes = pd.factorize(np.array(labels, object), sort=True)  # -1 where unknown
+    known = places >= 0
     if len(classes) < 2:
         raise ValueError(f"Spreading needs labels of two classes, but there are {len(classes)}.")
     if not np.isfinite(features).all():
         raise ValueError("Some features are not numbers.")
-    places = np.array([classes.index(label) if label is not None else -1 for label in labels])
     # tol 0: by default it stops when little changes, long before a label came to the far ones
-    options = {"max_iter": 100, "tol": 0} | options
-    spreader = LabelSpreading(kernel=kernel, n_neighbors=neighbours, alpha=alpha, **options)
+    options = {"alpha": ALPHA, "max_iter": STEPS, "tol": 0}
+    spreader = LabelSpreading(kernel=kernel, n_neighbors=neighbours, **options)
     with warnings.catch_warnings():
         # overflow: an rbf kernel of huge features, which reaches nobody, as is reported below
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -79,11 +76,11 @@ def spread(features, labels, neighbours=7, alpha=0.2, kernel="knn", **options):
         spreader.fit(features, places)
     shares = np.nan_to_num(spreader.label_distributions_)
     reached = shares.sum(axis=1) > 0
-    said = np.where(known, places, shares.argmax(axis=1))
+    chosen = np.where(known, places, shares.argmax(axis=1))
     return pd.DataFrame(
         {
-            "label": np.where(known | reached, np.array(classes, object)[said], None),
-            "confidence": shares[np.arange(len(said)), said],
+            "label": np.where(known | reached, classes[chosen], None),
+            "confidence": shares[np.arange(len(chosen)), chosen],
             "known": known,
         }
     )

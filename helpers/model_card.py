@@ -29,7 +29,7 @@ def write(file, title, answers, parts, metrics):
     parts : dict of str to DataFrame
         The table of images of each part, with columns label and group (the patient).
     metrics : dict of str to number
-        What was measured, as `runtime.recorded` returns it.
+        What was measured, as `claims.recorded` returns it.
 
     Returns
     -------
@@ -45,9 +45,9 @@ def write(file, title, answers, parts, metrics):
         raise ValueError("Nothing was measured: run the cells that train and test before the card.")
     if unknown := sorted(set(answers) - set(QUESTIONS)):
         raise ValueError(f"'{unknown[0]}' is no question of model_card.QUESTIONS: correct it.")
-    said = {question: answers.get(question, "").strip() for question in QUESTIONS}
+    given = {question: answers.get(question, "").strip() for question in QUESTIONS}
     lines = [f"# Model card: {_cell(title)}", "", "Not for clinical use.", ""]
-    for question, answer in said.items():
+    for question, answer in given.items():
         lines += [f"**{question}** {answer or 'OPEN: not answered.'}", ""]
     lines += ["## Images", "", "| part | label | images | patients |", "|---|---|---:|---:|"]
     for part, rows in parts.items():
@@ -60,7 +60,7 @@ def write(file, title, answers, parts, metrics):
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("\n".join(lines), encoding="utf-8")
-    return tuple(question for question, answer in said.items() if not answer)
+    return tuple(question for question, answer in given.items() if not answer)
 
 
 def _cell(text):
@@ -73,6 +73,5 @@ def _number(value):
 
 
 def _versions():
-    installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
-    found = [f"{name} {installed[name]}" for name in PACKAGES if name in installed]
+    found = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     return ", ".join([f"Python {platform.python_version()}", *found])

@@ -1,10 +1,12 @@
-"""The networks of the course, which take raw 0..255 pixels and scale them; and those in files."""
+"""The networks of the course and their heads; those for images take raw 0..255 pixels."""
 
-import json
+import contextlib
+import io
 import math
-import zipfile
+import os
 from pathlib import Path
 
+from helpers import runtime
 from helpers.backend import keras
 
 layers = keras.layers
@@ -164,68 +166,100 @@ def conv_norm(x, width, strides=1, activation="relu"):
     return layers.Activation(activation)(x) if activation else x
 
 
-def load(file):
-    """Load a network from a `.keras` file in safe mode, whoever made it.
+def vgg16(size=224):
+    """Build VGG16 without its top, frozen, with its own preprocessing inside.
+
+    The weights: a local file named by `COURSE_VGG16_WEIGHTS`; else ImageNet's through Keras; with
+    neither, or with `COURSE_VGG16_WEIGHTS=none`, the base is untrained and a warning says so. With
+    `COURSE_SOURCE=sample` nothing is downloaded unless `COURSE_VGG16_WEIGHTS=imagenet` asks for it.
 
     Parameters
     ----------
-    file : str or Path
-        As `training.save` or Keras writes it. No code in it is run: a Lambda layer, which is
-        program code, is refused, and so is HDF5, for which Keras has no safe mode.
+    size : int
+        Height and width of the images, in pixels, at least 32.
 
     Returns
     -------
-    keras.Model
-        With its optimizer where that was saved.
+    tuple of (keras.Model, str)
+        From raw pixels [B, size, size, 3] in 0..255 to features [B, size / 32, size / 32, 512],
+        and which weights it has: "ImageNet", the file's name, or "none". Simonyan and Zisserman
+        2015, arXiv:1409.1556.
 
     Raises
     ------
     ValueError
-        When it is not loaded: one sentence with the file's name and what to do.
+        When the weights file does not exist or does not hold these layers.
     """
-    file = Path(file)
-    name = file.name or str(file)
+    wanted = os.environ.get("COURSE_VGG16_WEIGHTS", "")
+    if not wanted:
+        wanted = "none" if runtime.source() == "sample" else "imagenet"
+    pixels = keras.Input((size, size, 3), name="pixels")
+    scaled = keras.applications.vgg16.preprocess_input(pixels)
+
+    def build(weights=None):
+        return keras.applications.VGG16(False, weights, input_tensor=scaled, name="vgg16")
+
+    if wanted == "imagenet":
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # the address and a progress bar
+                base, kind = build("imagenet"), "ImageNet"
+        except Exception:  # Keras raises no narrower one when it cannot download
+            base, kind = build(), "none"
+    elif wanted == "none":
+        base, kind = build(), "none"
+    else:
+        base, kind = build(), Path(wanted).name
+        _load(base, Path(wanted))
+    if kind == "none":
+        print("VGG16 weights: none at hand, so this base is untrained (see COURSE_VGG16_WEIGHTS)")
+    else:
+        print(f"VGG16 weights: {kind}")
+    base.trainable = False
+    return base, kind
+
+
+def _load(base, file):
     if not file.is_file():
-        raise ValueError(f"There is no file {name}: check the path.")
-    with open(file, "rb") as opened:
-        hdf5 = opened.read(8) == b"\x89HDF\r\n\x1a\n"
-    if hdf5:
-        raise ValueError(
-            f"{name} is HDF5, which Keras cannot load in safe mode, so it is not loaded: ask its "
-            "maker to save the model as .keras."
-        )
+        raise ValueError(f"COURSE_VGG16_WEIGHTS names {file.name}, but there is no such file.")
     try:
-        with zipfile.ZipFile(file) as packed:
-            whole, config = packed.testzip() is None, json.loads(packed.read("config.json"))
-    except Exception:  # damage raises anything
-        whole, config = False, None
-    if not (whole and isinstance(config, dict)):
-        raise ValueError(f"{name} is no whole .keras file: copy or save it again.")
-    _refuse_code(name, config)
-    try:
-        return keras.saving.load_model(file, safe_mode=True)
-    except Exception as error:  # Keras raises anything on what it cannot build
+        base.load_weights(file)
+    except (ValueError, OSError, KeyError) as error:
         raise ValueError(
-            f"{name} cannot be loaded by Keras {keras.version()}: save it again with this version."
+            f"{file.name} does not hold the weights of VGG16 without its top: use the file that "
+            "Keras calls vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5."
         ) from error
 
 
-def _refuse_code(name, config):
-    """Raise ValueError where a model's description holds more than what Keras knows."""
-    parts, todo = [config], "ask its maker to save it with layers of Keras only."
-    for part in parts:  # grows as it is gone through
-        inside = part.values() if isinstance(part, dict) else part
-        parts += [each for each in inside if isinstance(each, (dict, list))]
-    kinds = [part for part in parts if isinstance(part, dict) and "class_name" in part]
-    if any(part["class_name"] in ("Lambda", "__lambda__") for part in kinds):
-        raise ValueError(
-            f"{name} holds a Lambda layer, that is program code, so it is not loaded: {todo}"
-        )
-    for part in kinds:
-        registered = part.get("registered_name")
-        ours = registered and keras.saving.get_registered_object(registered)
-        if not ours and not str(part.get("module", "keras")).startswith("keras"):
-            raise ValueError(
-                f"{name} holds {part['class_name']}, which Keras does not know, so it is not "
-                f"loaded: {todo}"
-            )
+def lean_head(shape):
+    """Build a head on the features' averages: batch norm, 128 units, 1 unit.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one image's features, such as (7, 7, 512).
+
+    Returns
+    -------
+    keras.Model
+        From features [B, *shape] to probabilities [B, 1].
+    """
+    values = keras.Input(shape, name="features")
+    x = layers.GlobalAveragePooling2D()(values)
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    x = layers.Dense(128, activation="relu")(x)
+    x = layers.Dropout(0.5)(x)
+    return keras.Model(values, layers.Dense(1, activation="sigmoid")(x), name="lean_head")
+
+
+def joined(base, head):
+    """Put a trained head on its base, layer by layer, so that nothing is nested in the result.
+
+    Returns
+    -------
+    keras.Model
+        From the base's pixels to the head's answer; the layers are shared with both.
+    """
+    x = base.output
+    for layer in head.layers[1:]:
+        x = layer(x)
+    return keras.Model(base.input, x, name=f"{base.name}_{head.name}")

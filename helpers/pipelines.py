@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 
-from helpers import images, store
+from helpers import cache
 from helpers.backend import tf
 from helpers.runtime import SEED
 
@@ -25,7 +25,7 @@ def batches(
     """Turn a table of files into batches for Keras.
 
     Files are decoded and resized once, by this call, kept as uint8, in memory or in a file when
-    there are many (see `store`), and from then on only shuffled and augmented (training) or handed
+    there are many (see `cache`), and from then on only shuffled and augmented (training) or handed
     out in the table's order (validation, test).
 
     Parameters
@@ -67,7 +67,7 @@ def batches(
     """
     labels = tf.constant(encode(rows["label"], classes))
     change = augmentation or augment
-    read, shape = store.opened(rows, size, channels, keep), (None, size, size, channels)
+    read, shape = cache.opened(rows, size, channels, keep), (None, size, size, channels)
 
     def make(places, *seed):
         pixels = tf.numpy_function(draw, [places, *seed], tf.uint8, stateful=False)
@@ -96,11 +96,6 @@ def encode(labels, classes):
         raise ValueError(f"The classes are {', '.join(classes)}, but {wrong}.")
     numbers = np.array([places[label] for label in labels], np.int32)
     return numbers[:, None].astype(np.float32) if len(classes) == 2 else numbers
-
-
-def decode(path, size, channels=1):
-    """Read one file to the pixels that a batch holds of it: see `images.read`."""
-    return images.read(path, size, channels)
 
 
 def augment(batch, seed, rotation=5, shift=0.1, zoom=0, stretch=0):
@@ -206,3 +201,36 @@ def _blurred(image, amount, blur, sharpen):
     deviation = 0.2 + amount * blur if amount > 0 else 1.0
     smooth = cv2.GaussianBlur(image, (0, 0), deviation).reshape(image.shape)
     return smooth if amount > 0 else image - amount * sharpen * (image - smooth)
+
+
+def feature_batches(values, labels, *, training=False, batch_size=32, seed=SEED):
+    """Turn stored features into batches for Keras, read when their turn comes.
+
+    Parameters
+    ----------
+    values, labels : ndarray
+        As `features` returns them.
+    training : bool
+        Shuffle.
+    batch_size, seed : int
+        As for `batches`.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Of (features float32 [B, ...], labels).
+    """
+    places = tf.data.Dataset.range(len(labels))
+    if training:
+        places = places.shuffle(len(labels), seed=seed)
+
+    def read(chosen):
+        return values[chosen].astype(np.float32), labels[chosen]
+
+    def batch(chosen):
+        x, y = tf.numpy_function(read, [chosen], [tf.float32, tf.as_dtype(labels.dtype)])
+        return tf.ensure_shape(x, (None, *values.shape[1:])), tf.ensure_shape(
+            y, (None, *labels.shape[1:])
+        )
+
+    return places.batch(batch_size).map(batch).prefetch(tf.data.AUTOTUNE)

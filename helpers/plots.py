@@ -9,12 +9,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
-from PIL import Image
+
+from helpers import images as image_files
 
 # Okabe and Ito 2008, safe for the common kinds of colour blindness
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 plt.rcParams["axes.prop_cycle"] = plt.cycler(color=COLOURS)  # for scikit-learn's displays too
+SPINES = {"axes.spines.top": False, "axes.spines.right": False}
+plain = plt.rc_context(SPINES | {"legend.frameon": False})  # the style of what has two axes
 
 
 def show(figure, name, alt):
@@ -32,6 +35,10 @@ def show(figure, name, alt):
     png = drawn(figure)
     if folder := os.environ.get("COURSE_FIGURES"):
         Path(folder, f"{name}.png").write_bytes(png)
+    _display(png, name, alt)
+
+
+def _display(png, name, alt):
     picture = {"image/png": png, "text/plain": f"{name}: {alt}"}
     display(picture, raw=True, metadata={"image/png": {"alt": alt}})
 
@@ -77,39 +84,35 @@ def grid(images, titles, columns=4, width=8):
 
 
 def _pixels(image):
-    if not isinstance(image, str | Path):
-        return np.asarray(image)
-    with Image.open(image) as file:
-        return np.asarray(file)
+    return np.asarray(image_files.picture(image) if isinstance(image, str | Path) else image)
 
 
-def bars(parts, title, xlabel="label", column="label"):
+@plain
+def bars(parts, title):
     """Draw how many images each part has of each label.
 
     Parameters
     ----------
     parts : dict of str to DataFrame
-        Such as {"train": train, "validation": validation}.
-    title, xlabel : str
-        Above and below the figure.
-    column : str
-        The column counted.
+        Such as {"train": train, "validation": validation}, each with a column label.
+    title : str
+        Above the figure.
     """
     figure, axis = plt.subplots(figsize=(6, 3))
-    names = sorted(set().union(*(part[column] for part in parts.values())))
+    names = sorted(set().union(*(part["label"] for part in parts.values())))
     width = 0.8 / len(parts)
     for k, (part, rows) in enumerate(parts.items()):
-        counts = [int((rows[column] == name).sum()) for name in names]
+        counts = [int((rows["label"] == name).sum()) for name in names]
         places = np.arange(len(names)) + (k - (len(parts) - 1) / 2) * width
         drawn = axis.bar(places, counts, width, color=COLOURS[k], label=part)
         axis.bar_label(drawn, fontsize=8)
-    axis.set(title=title, xlabel=xlabel, ylabel="images", xticks=range(len(names)))
-    axis.set_xticklabels(names)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False)
+    axis.set(title=title, xlabel="label", ylabel="images")
+    axis.set_xticks(range(len(names)), names)
+    axis.legend()
     return figure
 
 
+@plain
 def history(runs, metrics=("loss", "auc")):
     """Draw how each metric went over the epochs, on train and on validation.
 
@@ -128,13 +131,13 @@ def history(runs, metrics=("loss", "auc")):
             axis.plot(steps, logs[f"val_{metric}"], color=COLOURS[k], label=f"{name}, validation")
         label = metric.upper() if metric == "auc" else metric
         axis.set(title=label, xlabel="epoch", ylabel=label)
-        axis.spines[["top", "right"]].set_visible(False)
-    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}  # where it hides no curve
-    np.ravel(axes)[-1].legend(frameon=False, fontsize=8, **beside)
+    # beside the last panel, where it hides no curve
+    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
     return figure
 
 
+@plain
 def intervals(rows, title, xlabel="AUC, with 95% interval by patient"):
     """Draw AUCs with their intervals, one line a method, and chance as a dashed line.
 
@@ -150,10 +153,9 @@ def intervals(rows, title, xlabel="AUC, with 95% interval by patient"):
     errors = [rows["AUC"] - rows["low"], rows["high"] - rows["AUC"]]
     axis.errorbar(rows["AUC"], places, xerr=errors, fmt="o", color=BLUE, capsize=3)
     axis.axvline(0.5, linestyle="--", color=GREY)
-    axis.set(title=title, xlabel=xlabel, yticks=places)
-    axis.set_yticklabels(rows["method"])
+    axis.set(title=title, xlabel=xlabel)
+    axis.set_yticks(places, rows["method"])
     axis.set_xlim(min(0.4, rows["low"].min() - 0.02), 1.02)
-    axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -173,10 +175,16 @@ def overlays(images, maps, titles, columns=4, width=8):
     images = [image[..., 1] if np.shape(image)[-1:] == (3,) else image for image in images]
     figure = grid(images, titles, columns, width)
     for axis, heat in zip(figure.axes, maps, strict=False):
-        axis.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.65 * np.sqrt(heat))
+        lay_over(axis, heat)
     return figure
 
 
+def lay_over(axis, heat, opacity=0.65):
+    """Draw a heat map [H, W] in 0..1 over an axis's image; `opacity`, 0..1, is that of a 1."""
+    axis.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=opacity * np.sqrt(heat))
+
+
+@plain
 def measures(rows, title, ylabel):
     """Draw several measures of several networks side by side, with their intervals.
 
@@ -195,14 +203,14 @@ def measures(rows, title, ylabel):
         errors = np.abs(line[["low", "high"]].to_numpy().T - line["mean"].to_numpy())
         axis.bar(places, line["mean"], 0.8 / len(kinds), color=colour, label=kind)
         axis.errorbar(places, line["mean"], errors, fmt="none", ecolor="black", capsize=3)
-    axis.set(title=title, ylabel=ylabel, xticks=range(len(networks)))
-    axis.set_xticklabels(networks)
-    axis.spines[["top", "right"]].set_visible(False)
+    axis.set(title=title, ylabel=ylabel)
+    axis.set_xticks(range(len(networks)), networks)
     if len(kinds) > 1:
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(fontsize=8)
     return figure
 
 
+@plain
 def curves(rows, x, y, title):
     """Draw one line a method with its interval at every point, side by side.
 
@@ -222,11 +230,10 @@ def curves(rows, x, y, title):
         errors = [line[y] - line["low"], line["high"] - line[y]]
         options = {"color": COLOURS[k], "capsize": 2, "elinewidth": 1}
         axis.errorbar(line[x] * aside, line[y], errors, fmt="o-", label=method, **options)
-    axis.set(title=title, xlabel=x, ylabel=y, xscale="log", xticks=sorted(set(rows[x])))
+    axis.set(title=title, xlabel=x, ylabel=y, xscale="log")
     axis.set_xticks([], minor=True)
-    axis.set_xticklabels(sorted(set(rows[x])))
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8)
+    axis.set_xticks(rows[x].unique(), rows[x].unique())
+    axis.legend(fontsize=8)
     return figure
 
 
@@ -240,5 +247,4 @@ def diagram(model, name):
     file = Path(tempfile.mkdtemp()) / f"{name}.png"
     keras.utils.plot_model(model, file, show_shapes=True, dpi=60)
     alt = f"The layers of {model.name} from top to bottom, each with its output shape."
-    picture = {"image/png": file.read_bytes(), "text/plain": f"{name}: {alt}"}
-    display(picture, raw=True, metadata={"image/png": {"alt": alt}})
+    _display(file.read_bytes(), name, alt)

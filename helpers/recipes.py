@@ -1,23 +1,27 @@
-"""The course's networks, trained: here, or once before."""
+"""THE definition of every network that two places train: lessons and experiments call it."""
 
 import hashlib
-import inspect
 import time
 
 import numpy as np
 
-from helpers import models, pipelines, runtime, store, training, transfer
+from helpers import cache, checkpoints, models, pipelines, runtime, training
 from helpers.backend import keras
+from helpers.runtime import SEED
+
+# Raise it when a recipe, a network or the decoder changes what is learned: what was kept under the
+# number before is then trained anew.
+VERSION = 1
 
 
-def trained(name, train, classes, sample):
-    """Return SmallNet, CompactNet or VGG16 with its lean head, trained: here, or once before.
+def trained(name, train, validation, classes, sample):
+    """Return a network of the course, trained: here, or once before.
 
     Parameters
     ----------
     name : str
-        "smallnet", "compactnet" or "vgg16".
-    train : DataFrame
+        "smallnet", "compactnet" or "vgg16", the last with its lean head.
+    train, validation : DataFrame
         With columns path and label.
     classes : tuple of str
         The two labels, the second one the class whose probability the network gives.
@@ -27,66 +31,59 @@ def trained(name, train, classes, sample):
     Returns
     -------
     keras.Model
-        Takes images of `training.size(name, sample)` pixels. Kept in build/models, under a key
-        that changes with the images, the settings and this code.
+        Takes images of `runtime.size(name, sample)` pixels. Kept in build/models, see `kept`.
     """
-    pixels, base, weights = training.size(name, sample), None, ""
-    if name == "vgg16":
-        base, weights = transfer.vgg16(pixels)
-    file = kept(name, train, classes, sample, weights)
+    size, epochs = runtime.size(name, sample), runtime.epochs(name, sample)
+    base, weights = models.vgg16(size) if name == "vgg16" else (None, "")
+    file = kept(name, train, validation, classes, sample, weights)
     if file.exists():
         print(f"{name}: trained before, loaded")
-        return models.load(file)
-    much = f"{training.epochs(name, sample)} epochs of {len(train):,} images"
-    print(f"{name}: not trained on this computer yet, so that comes first: {much} ...")
+        return checkpoints.load(file)
+    work = f"{epochs} epochs of {len(train):,} images"
+    print(f"{name}: not trained on this computer yet, so that comes first: {work} ...")
     started = time.perf_counter()
-    keras.utils.set_random_seed(runtime.SEED)
-    model = _recipe(name, train, classes, sample, base)
-    training.save(model, file)
+    if name == "vgg16":
+        values, labels = vgg16_features(base, train, classes, size)
+        model = training.compiled(models.joined(base, vgg16_head(values, labels, None, epochs)[0]))
+    elif name == "compactnet":
+        augmentation = None if sample else pipelines.disturb
+        options = {"augmentation": augmentation}
+        model, _ = compactnet(train, validation, classes, size, epochs, **options)
+    else:
+        model, _ = smallnet(train, validation, classes, size, epochs)
+    checkpoints.save(model, file)
     print(f"{name}: trained here, {time.perf_counter() - started:.0f} s")
     return model
 
 
-def kept(name, train, classes, sample, weights=""):
-    """Return where `trained` keeps a network: another file for other images, settings or code.
+def kept(name, train, validation, classes, sample, weights=""):
+    """Return where `trained` keeps a network.
 
-    For VGG16 `weights` says which ones its base has, as `transfer.vgg16` returns it.
+    It is another file for other images, labels, settings (size, epochs, seed) or `VERSION`; for
+    VGG16 also for other `weights` of its base, as `models.vgg16` returns them.
     """
-    settings = training.size(name, sample), training.epochs(name, sample), runtime.SEED
-    rooms = (models, pipelines, training, transfer, inspect.getmodule(kept))
-    code = "".join(inspect.getsource(room) for room in rooms)
-    text = f"{store.fingerprint(train)} {classes} {settings} {weights} {code}"
-    return training.folder(name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.keras"
+    settings = runtime.size(name, sample), runtime.epochs(name, sample), SEED, weights
+    images = [cache.fingerprint(rows) for rows in (train, validation)]
+    key = hashlib.sha256(repr((VERSION, settings, classes, images)).encode()).hexdigest()[:16]
+    return checkpoints.folder(name) / f"v{VERSION}-{key}.keras"
 
 
-def compactnet(
-    train,
-    validation,
-    classes,
-    pixels,
-    epochs,
-    *,
-    augmentation=None,
-    average=None,
-    seed=runtime.SEED,
-    **options,
-):
-    """Train CompactNet from nothing, as lesson 4 does, both classes weighing the same.
+def smallnet(train, validation, classes, size, epochs, *, seed=SEED, **options):
+    """Train SmallNet from nothing, as lesson 4 does.
+
+    Small steps and no class weights, with which one run in three never got started; smaller steps
+    when the validation loss is stuck, an end when it stays so, and then the best epoch's weights.
 
     Parameters
     ----------
     train, validation : DataFrame
-        With columns path and label; validation may be None.
+        With columns path and label.
     classes : tuple of str
         The two labels, the second one the class whose probability the network gives.
-    pixels, epochs : int
-        Height and width of the images, and how long.
-    augmentation : callable, optional
-        See `pipelines.batches`; `pipelines.disturb` on real images.
-    average : float, optional
-        Momentum of a running average of the weights, which the network ends with: 0.99, say.
+    size, epochs : int
+        Height and width of the images, in pixels, and how long at most.
     seed : int
-        Of the batches; `keras.utils.set_random_seed` is for the weights.
+        Of the weights and the batches.
     options
         For `training.fit`, such as `file` and `callbacks`.
 
@@ -95,41 +92,138 @@ def compactnet(
     tuple of (keras.Model, dict)
         The network, and the history of all epochs.
     """
-    stream = pipelines.batches(
-        train, classes, pixels, training=True, augmentation=augmentation, seed=seed
-    )
-    check = None if validation is None else pipelines.batches(validation, classes, pixels)
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(stream))
-    model = training.compiled(models.compactnet(pixels), rate, average)
+    streams = _streams(train, validation, classes, size, seed, channels=3)
+    keras.utils.set_random_seed(seed)
+    model = training.compiled(models.smallnet(size), 3e-4)
+    callbacks = [
+        keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True),
+        keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=3, min_lr=1e-6),
+        *options.pop("callbacks", []),
+    ]
+    return model, training.fit(model, *streams, epochs, callbacks=callbacks, **options)
+
+
+def compactnet(
+    train,
+    validation,
+    classes,
+    size,
+    epochs,
+    *,
+    augmentation=None,
+    average=None,
+    seed=SEED,
+    **options,
+):
+    """Train CompactNet from nothing, as lesson 4 does, both classes weighing the same.
+
+    Parameters
+    ----------
+    train, validation, classes, size, epochs, seed, options
+        As for `smallnet`; validation may be None.
+    augmentation : callable, optional
+        See `pipelines.batches`; `pipelines.disturb` on real images.
+    average : float, optional
+        Momentum of a running average of the weights, which the network ends with: 0.99, say.
+
+    Returns
+    -------
+    tuple of (keras.Model, dict)
+        The network, and the history of all epochs.
+    """
+    streams = _streams(train, validation, classes, size, seed, augmentation=augmentation)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(streams[0]))
+    keras.utils.set_random_seed(seed)
+    model = training.compiled(models.compactnet(size), rate, average)
     weights = training.class_weights(pipelines.encode(train["label"], classes).ravel())
-    return model, training.fit(model, stream, check, epochs, class_weight=weights, **options)
+    return model, training.fit(model, *streams, epochs, class_weight=weights, **options)
 
 
-def _recipe(name, train, classes, sample, base):
-    pixels, total = training.size(name, sample), training.epochs(name, sample)
-    if name == "compactnet":
-        augmentation = None if sample else pipelines.disturb
-        return compactnet(train, None, classes, pixels, total, augmentation=augmentation)[0]
-    if name == "vgg16":
-        weights = training.class_weights(pipelines.encode(train["label"], classes).ravel())
-        return _with_head(base, train, classes, pixels, total, weights)
-    # small steps and no class weights, with which one run in three never got started
-    stream = pipelines.batches(train, classes, pixels, 3, training=True)
-    model = training.compiled(models.smallnet(pixels), 3e-4)
-    training.fit(model, stream, None, total)
-    return model
+def vgg16_features(base, train, classes, size, seed=SEED):
+    """Run VGG16's frozen base over the training images as they are, and once more moved.
+
+    Parameters
+    ----------
+    base : keras.Model
+        From `models.vgg16`.
+    train : DataFrame
+        With columns path and label, N rows.
+    classes : tuple of str
+        The two labels.
+    size : int
+        Height and width of the images, in pixels.
+    seed : int
+        Of how they are moved.
+
+    Returns
+    -------
+    tuple of ndarray
+        Features float16 [2 N, ...] and labels float32 [2 N, 1], first those of the images as they
+        are, in the table's order, then those of the moved ones, shuffled.
+    """
+    still = pipelines.batches(train, classes, size, channels=3)
+    moved = pipelines.batches(train, classes, size, channels=3, training=True, seed=seed)
+    pairs = [cache.features(base, stream) for stream in (still, moved)]
+    values, labels = (np.concatenate(both) for both in zip(*pairs, strict=True))
+    return values, labels
 
 
-def _with_head(base, train, classes, pixels, total, weights):
-    streams = [pipelines.batches(train, classes, pixels, 3, training=t) for t in (False, True)]
-    (plain, truth), (moved, again) = (transfer.features(base, stream) for stream in streams)
-    values, labels = np.concatenate([plain, moved]), np.concatenate([truth, again])
-    head = training.compiled(transfer.lean_head(base.output.shape[1:]))
-    training.fit(
-        head,
-        transfer.feature_batches(values, labels, training=True),
-        None,
-        total,
-        class_weight=weights,
-    )
-    return training.compiled(transfer.joined(base, head))
+def vgg16_head(values, labels, held_out, epochs, *, seed=SEED, **options):
+    """Train the lean head on features of VGG16, both classes weighing the same.
+
+    Parameters
+    ----------
+    values, labels : ndarray
+        From `vgg16_features`.
+    held_out : tuple of ndarray or None
+        Features and labels of validation images, as `cache.features` returns them.
+    epochs, seed, options
+        As for `smallnet`.
+
+    Returns
+    -------
+    tuple of (keras.Model, dict)
+        The head, from features to probabilities, to be put on its base by `models.joined`; and the
+        history of all epochs.
+    """
+    stream = pipelines.feature_batches(values, labels, training=True, seed=seed)
+    check = held_out and pipelines.feature_batches(*held_out)
+    keras.utils.set_random_seed(seed)
+    head = training.compiled(models.lean_head(values.shape[1:]))
+    weights = training.class_weights(labels.ravel())
+    return head, training.fit(head, stream, check, epochs, class_weight=weights, **options)
+
+
+def lean_autoencoder(normals, held_out, classes, size, epochs, *, seed=SEED, **options):
+    """Train the lean autoencoder on normal images, as lesson 7 does.
+
+    Parameters
+    ----------
+    normals, held_out : DataFrame
+        Normal images with columns path and label; held_out may be None.
+    classes, size, epochs, seed, options
+        As for `smallnet`.
+
+    Returns
+    -------
+    tuple of (keras.Model, dict)
+        The network, and the history of all epochs.
+    """
+    keras.utils.set_random_seed(seed)
+    model = models.lean_autoencoder(size)
+    model.compile(keras.optimizers.Adam(2e-3), "mse")
+    streams = [
+        pipelines.batches(normals, classes, size, training=True, batch_size=16, seed=seed),
+        held_out is not None and pipelines.batches(held_out, classes, size, batch_size=16),
+    ]
+    pairs = [stream and stream.map(lambda images, _: (images, images / 255)) for stream in streams]
+    return model, training.fit(model, pairs[0], pairs[1] or None, epochs, **options)
+
+
+def _streams(train, validation, classes, size, seed, channels=1, augmentation=None):
+    """Return the batches of train, moved, and of validation or None."""
+    moved = {"training": True, "augmentation": augmentation, "seed": seed}
+    stream = pipelines.batches(train, classes, size, channels, **moved)
+    if validation is None:
+        return stream, None
+    return stream, pipelines.batches(validation, classes, size, channels)

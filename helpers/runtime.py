@@ -1,16 +1,41 @@
-"""Where a lesson runs, what it may use, and the checks under every number it states."""
+"""Where a lesson runs, what it may use there, and its settings: seed, epochs, sizes."""
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_RECORDED = {}
 SEED = int(os.environ.get("COURSE_SEED", 42))  # another one: does a lesson hold up?
+# Epochs of every network, on the drawn sample and on a real archive: nowhere else in the course.
+EPOCHS = {
+    "smallnet": (10, 10),
+    "compactnet": (5, 16),
+    "vgg16": (15, 15),
+    "chapter_head": (1, 5),
+    "vgg16_last_block": (1, 1),
+    "narrow_vgg": (6, 6),
+    "marker": (8, 8),
+    "flat_autoencoder": (5, 20),
+    "lean_autoencoder": (20, 25),
+    "oct_classifier": (8, 8),
+    "oct_autoencoder": (14, 18),
+    "alexnet": (15, 30),
+    "capstone": (10, 15),
+    "own": (6, 15),
+    "alexnet_steps": (110, 1500),  # in batches of 16, however many images there are
+}
+# Height and width of the images from lesson 5 on: on the sample, on a real archive without a GPU,
+# and with one. VGG16 without a GPU takes 160 ms for an image of 224 x 224.
+SIZES = {
+    "smallnet": (112, 224, 224),
+    "compactnet": (128, 64, 64),
+    "vgg16": (64, 96, 224),
+    "alexnet": (131, 131, 227),
+    "capstone": (112, 128, 224),
+}
 
 
 def setup():
@@ -82,81 +107,11 @@ def source():
     )
 
 
-def expect(name, value, *, at_least=None, at_most=None, equals=None):
-    """Check a result that the lesson's prose relies on, print it, and record it.
-
-    Results that vary with the machine get a range; counts and other exact ones `equals`.
-
-    Parameters
-    ----------
-    name : str
-        ``model.figure``, such as "smallnet.test_auc": the name in build/course.json.
-    value : float, int or ...
-        What was measured; `...` in a student's copy, where it only says what is wanted.
-    at_least, at_most : float, optional
-        The range, ends included.
-    equals : float or int, optional
-        The exact value.
-
-    Raises
-    ------
-    AssertionError
-        When the value is outside, with a sentence that names both.
-    """
-    value = value.item() if hasattr(value, "item") else value
-    bounds = {"exactly": equals, "at least": at_least, "at most": at_most}
-    wanted = " and ".join(f"{k} {_number(v)}" for k, v in bounds.items() if v is not None)
-    if not wanted:
-        raise TypeError(f"expect('{name}') needs at_least, at_most or equals; else use record.")
-    if value is ...:
-        print(f"{name}: your turn ({wanted})")
-        return
-    good = (equals is None or value == equals) and (at_least is None or value >= at_least)
-    if not (good and (at_most is None or value <= at_most)):
-        raise AssertionError(f"{name} is {_number(value)}, but the lesson expects {wanted}.")
-    _keep(name, value)
-    print(f"{name} = {_number(value)} ({wanted})")
+def epochs(name, sample):
+    """Return how many epochs a network trains: few on the sample, more on real images."""
+    return EPOCHS[name][0 if sample else 1]
 
 
-def record(name, value):
-    """Print and record a result that has no bounds, such as seconds."""
-    value = value.item() if hasattr(value, "item") else value
-    _keep(name, value)
-    print(f"{name} = {_number(value)} (recorded)")
-
-
-def recorded(prefix=""):
-    """Return what `expect` and `record` kept in this kernel: name to value, in order."""
-    return {name: value for name, value in _RECORDED.items() if name.startswith(prefix)}
-
-
-def forget(prefix):
-    """Drop what `recorded` has under names that begin so, before it is measured anew."""
-    for name in recorded(prefix):
-        del _RECORDED[name]
-
-
-def _number(value):
-    if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _keep(name, value):
-    _RECORDED[name] = value
-    if path := os.environ.get("COURSE_METRICS"):
-        with open(path, "a") as file:
-            file.write(json.dumps({name: value}) + "\n")
-
-
-def alive(process):
-    """Tell whether the process of a number still runs; True where that cannot be asked."""
-    if os.name == "nt":
-        return True  # there os.kill(process, 0) does not ask but kill
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # another user's
-    return True
+def size(name, sample):
+    """Return the images' height and width for a network: small where there is no GPU."""
+    return SIZES[name][0 if sample else 2 if gpu() else 1]

@@ -3,22 +3,13 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold
 
 from helpers.runtime import SEED
-
-
-def random_split(table, share=0.2, seed=SEED):
-    """Split images at random, as the textbook chapter did: patients end up on both sides.
-
-    Returns
-    -------
-    tuple of DataFrame
-        The larger part, and `share` of the images, each with its index renewed.
-    """
-    parts = train_test_split(table, test_size=share, random_state=seed, stratify=table["label"])
-    return tuple(part.reset_index(drop=True) for part in parts)
 
 
 def by_patient(table, share=0.2, seed=SEED):
@@ -64,7 +55,7 @@ def course_split(table, share=0.2, seed=SEED):
     """Make the split of all lessons: the archive's own test folder, and validation by patient.
 
     Some archives have patients in both train and test. Their images are left out of train, and
-    how many is said.
+    their number is printed.
 
     Returns
     -------
@@ -121,18 +112,19 @@ def content(table):
 
 
 def with_copies(table):
-    """Return the patient of every image, patients that share an identical file merged."""
-    files, parent = content(table), {}
+    """Return the patient of every image, patients that share an identical file merged.
 
-    def root(group):
-        while parent.setdefault(group, group) != group:
-            group = parent[group]
-        return group
-
-    for _, groups in table.groupby(files.to_numpy())["group"]:
-        for group in groups.unique()[1:]:
-            parent[root(group)] = root(groups.iloc[0])
-    return table["group"].map(root)
+    Returns
+    -------
+    Series
+        As column group, where merged patients have the name of the one that comes first.
+    """
+    patients, names = pd.factorize(table["group"])
+    files, contents = pd.factorize(content(table))
+    size = len(names) + len(contents)
+    links = coo_matrix((np.ones(len(table)), (patients, len(names) + files)), shape=(size, size))
+    merged = connected_components(links, directed=False)[1][patients]
+    return table.groupby(merged)["group"].transform("first")
 
 
 def _digest(path):

@@ -1,58 +1,14 @@
-"""Train a network: epochs and sizes, callbacks, going on after a disconnect."""
+"""Train a network: compile, class weights, fit, and go on after a disconnect."""
 
 import contextlib
 import time
 import warnings
 
-from helpers import checkpoints, runtime
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from helpers import checkpoints, files
 from helpers.backend import keras, tf
-from helpers.checkpoints import save
-from helpers.mirror import copies, fetch
-
-# Epochs of every network, on the drawn sample and on a real archive: nowhere else in the course.
-EPOCHS = {
-    "smallnet": (10, 10),
-    "compactnet": (5, 16),
-    "vgg16": (15, 15),
-    "chapter_head": (1, 5),
-    "vgg16_last_block": (1, 1),
-    "narrow_vgg": (6, 6),
-    "marker": (8, 8),
-    "flat_autoencoder": (5, 20),
-    "lean_autoencoder": (20, 25),
-    "oct_classifier": (8, 8),
-    "oct_autoencoder": (14, 18),
-    "alexnet": (15, 30),
-    "capstone": (10, 15),
-    "own": (6, 15),
-    "alexnet_steps": (110, 1500),  # in batches of 16, however many images there are
-}
-# Height and width of the images from lesson 5 on: on the sample, on a real archive without a GPU,
-# and with one. VGG16 without a GPU takes 160 ms for an image of 224 x 224.
-SIZES = {
-    "smallnet": (112, 224, 224),
-    "compactnet": (128, 64, 64),
-    "vgg16": (64, 96, 224),
-    "alexnet": (131, 131, 227),
-    "capstone": (112, 128, 224),
-}
-
-
-def epochs(name, sample):
-    """Return how many epochs a network trains: few on the sample, more on real images."""
-    return EPOCHS[name][0 if sample else 1]
-
-
-def size(name, sample):
-    """Return the images' height and width for a network: small where there is no GPU."""
-    return SIZES[name][0 if sample else 2 if runtime.gpu() else 1]
-
-
-def folder(name):
-    """Return build/models/<name>, made if need be: where a network's files go."""
-    path = runtime.ROOT / "build" / "models" / name
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def compiled(model, learning_rate=1e-3, average=None):
@@ -72,15 +28,15 @@ def compiled(model, learning_rate=1e-3, average=None):
     keras.Model
         The same model.
     """
-    named = keras.metrics
     metrics = [
-        named.Precision(name="precision"),
-        named.Recall(name="recall"),
-        named.AUC(name="auc"),
+        "accuracy",
+        keras.metrics.Precision(name="precision"),
+        keras.metrics.Recall(name="recall"),
+        keras.metrics.AUC(name="auc"),
     ]
     averaging = {"use_ema": True, "ema_momentum": average} if average else {}
     adam = keras.optimizers.Adam(learning_rate, **averaging)
-    model.compile(adam, "binary_crossentropy", metrics=["accuracy", *metrics])
+    model.compile(adam, "binary_crossentropy", metrics=metrics)
     return model
 
 
@@ -104,17 +60,29 @@ def class_weights(labels):
 
     Parameters
     ----------
-    labels : sequence
-        The class of every training image, as a number 0, 1, ...
+    labels : sequence of int
+        The class of every training image: 0, 1, ...
 
     Returns
     -------
-    dict
+    dict of int to float
         Class to n / (classes * n_class), scikit-learn's "balanced".
     """
-    labels = [int(label) for label in labels]
-    names = sorted(set(labels))
-    return {n: len(labels) / (len(names) * labels.count(n)) for n in names}
+    classes = np.unique(labels)
+    weights = compute_class_weight("balanced", classes=classes, y=np.asarray(labels))
+    return {int(name): float(weight) for name, weight in zip(classes, weights, strict=True)}
+
+
+def restart(model, seed):
+    """Give a compiled network new random weights and a new optimizer, without building it anew.
+
+    Keras would trace a new network again, which takes longer than training it on 20 images.
+    """
+    keras.utils.set_random_seed(seed)
+    model.set_weights(type(model).from_config(model.get_config()).get_weights())
+    for state in model.optimizer.variables:
+        if state is not model.optimizer.learning_rate:
+            state.assign(tf.zeros_like(state))
 
 
 def fit(model, train, validation, epochs, file=None, mirror=None, **options):
@@ -159,22 +127,26 @@ def fit(model, train, validation, epochs, file=None, mirror=None, **options):
     if done:
         rest = f"going on with epoch {done + 1} of {epochs}" if done < epochs else "all are done"
         print(f"{file.name}: {done} epochs were done before, {rest}")
-    train, validation = (_shared(model, stream) for stream in (train, validation))
-    _advance(train, done)
+    train, validation = _shared(model, train), _shared(model, validation)
+    # Shuffled as often as in the epochs done, the next one is as if nothing had happened: every
+    # iterator shuffles anew, and of a stream whose length it knows Keras 3 makes two an epoch.
+    for _ in range(done * (2 if train.cardinality() >= 0 else 1)):
+        iter(train)
 
-    def end(epoch, logs):
+    def keep(epoch, logs):
         for name, value in logs.items():
             history.setdefault(name, []).append(float(value))
         if file is not None:
-            save(model, file, history)
+            checkpoints.save(model, file, history)
             copy()
 
-    keep = [*options.pop("callbacks", []), keras.callbacks.LambdaCallback(on_epoch_end=end)]
+    keeping = keras.callbacks.LambdaCallback(on_epoch_end=keep)
+    options["callbacks"] = [*options.get("callbacks", []), keeping]
     steps = {"validation_data": validation, "initial_epoch": done, "epochs": epochs}
-    copying = copies(file, mirror) if mirror else contextlib.nullcontext(bool)
+    copying = checkpoints.copies(file, mirror) if mirror else contextlib.nullcontext(bool)
     with copying as copy, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Your input ran out of data")  # some batch was left out
-        model.fit(train, **steps, callbacks=keep, shuffle=False, verbose=0, **options)
+        model.fit(train, **steps, shuffle=False, verbose=0, **options)
     return history
 
 
@@ -184,19 +156,10 @@ def _before(model, file, mirror):
         if mirror:
             raise ValueError("A mirror holds copies of a file: name the file as well.")
         return {}
-    checkpoints.sweep(file)
+    files.sweep(file)
     history = checkpoints.restore(model, file) if file.exists() else {}
-    return (mirror and fetch(model, file, mirror, len(history.get("loss", [])))) or history
-
-
-def _advance(stream, done):
-    """Shuffle as often as in the epochs done, so that the next one is as if nothing had happened.
-
-    Every iterator shuffles anew, and of a stream whose length it knows Keras 3 makes two an epoch.
-    """
-    for _ in range(done):
-        for _ in range(2 if stream.cardinality() >= 0 else 1):
-            iter(stream)
+    done = len(history.get("loss", []))
+    return (mirror and checkpoints.fetch(model, file, mirror, done)) or history
 
 
 def _shared(model, stream):

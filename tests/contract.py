@@ -24,7 +24,7 @@ SECRET = re.compile(
     r"|\b[0-9a-f]{32}\b|\b[0-9a-f]{40}\b"
     r"|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])\w{32,}\b"  # long, with digits, small and capital letters
 )
-CHECK = re.compile(r"runtime\.(expect|record)\(")
+CHECK = re.compile(r"claims\.(expect|record)\(")
 BLANK = re.compile(r"\bexpect\(\s*[^,]+,\s*(?:value=)?\.\.\.\s*[,)]")
 REASON = re.compile(r"^# NBVAL_IGNORE_OUTPUT: \w+ \w+", re.MULTILINE)
 # What a result may look like: 0.93, .93, 93%, 2,788,353. Not a version (CC BY 4.0), not a size on
@@ -106,7 +106,7 @@ def solutions(path, address):
         hidden = cell.metadata.get("jupyter", {}).get("source_hidden")
         if not hidden or cell.metadata.get("cellView") != "form":
             wrong.append(f"a solution is not folded: {cell.source[:60]}")
-        if "runtime.expect(" not in cell.source:
+        if "claims.expect(" not in cell.source:
             wrong.append(f"a solution does not check itself: {cell.source[:60]}")
     return wrong
 
@@ -202,7 +202,7 @@ def numbers(path, address):
 
     Which numbers a result could change no program can know. Held to be such: all decimals,
     percentages and numbers with a comma in the thousands (see NUMBER). Near is at most three cells
-    away. A check calls runtime.expect or runtime.record; a setting stands in the code near it; a
+    away. A check calls claims.expect or claims.record; a setting stands in the code near it; a
     source is a link, a DOI, a year in brackets, or the word "measured". What the rule cannot see:
     numbers in words ("four in ten"), and whether the check beside a number is about that number.
     """

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from helpers import datasets, download
-from helpers.phantoms import archives
+from phantoms import archives
 
 COVID = {"COVID": "covid", "Lung_Opacity": "opacity", "Normal": "normal"}
 COVID |= {"Viral Pneumonia": "viral"}

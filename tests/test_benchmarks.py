@@ -1,23 +1,25 @@
-"""The report of the benchmarks says what results.json holds, and no more."""
+"""The report of the benchmarks says what records.json holds, and no more."""
 
-import json
 import re
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 
-HOME = Path(__file__).resolve().parent.parent / "benchmarks"
-sys.path.append(str(HOME))  # its scripts are no package; last, so that they hide nothing
+from experiments import records
+from experiments.speed import __main__ as command
+from experiments.speed import aims, harness, report
 
-import aims  # noqa: E402
-import charts  # noqa: E402
-import report  # noqa: E402
-import results  # noqa: E402
-import run_all  # noqa: E402
-
-ENTRY = {"unit": "images/s", "n": 10000, "cores": 2}
+HOME = Path(report.__file__).resolve().parent
+AROUND = {
+    "seed": None,
+    "repeats": 3,
+    "commit": None,
+    "date": None,
+    "machine": {"processor": "Abacus 2", "cores": 2, "system": "Linux"},
+    "versions": {"python": "3.12.1"},
+}
+ENTRY = {"unit": "images/s", "n": 10000} | AROUND
 MADE_UP = {
     "batches.later_epochs": ENTRY
     | {"ours": 1234.5, "other": 100.0, "ratio": 12.345, "ratio_low": 11.1, "ratio_high": 13.3},
@@ -31,8 +33,8 @@ MADE_UP = {
     "phantoms.all": ENTRY | {"unit": "s", "ours": 61.0, "other": None, "ratio": None},
     "imports.helpers": ENTRY | {"unit": "s", "ours": 0.1, "other": 3.0, "ratio": 1 / 30},
     "new.thing": ENTRY | {"ours": 77.0, "other": 7.0, "ratio": 11.0},
-    "machine": {"processor": "Abacus 2", "cores": 2, "system": "Linux", "python": "3.12.1"},
 }
+MADE_UP = {name: record | {"name": name} for name, record in MADE_UP.items()}
 
 
 def line(page, name):
@@ -63,28 +65,39 @@ def test_page():
     page = report.text(MADE_UP)
     assert line(page, "anomaly_scores.lean_autoencoder")[9] == "805 / 4,156"
     assert line(page, "new.thing")[3] == "77 images/s"
-    assert "2 cores of Abacus 2 (Linux), with Python 3.12.1." in page
+    assert "2 cores of Abacus 2 (Linux), with Python 3.12.1; date and commit were not kept." in page
     missing = re.search(r"Missing, .*: (.*)\.", page)[1].split(", ")
     assert set(missing) == {row.name for row in aims.ROWS} - set(MADE_UP)
-    assert "another machine" not in page
-    elsewhere = MADE_UP | {"new.thing": MADE_UP["new.thing"] | {"cores": 16}}
-    assert "On another machine, with 16 cores: new.thing." in report.text(elsewhere)
+    assert page.count("cores of") == 1
+    there = AROUND["machine"] | {"cores": 16}
+    new = MADE_UP["new.thing"] | {"machine": there, "date": "2026-01-02", "commit": "abc"}
+    page = report.text(MADE_UP | {"new.thing": new})
+    said = "On 16 cores of Abacus 2 (Linux), with Python 3.12.1; 2026-01-02, commit abc: new.thing."
+    assert said in page
+
+
+def test_a_single_run_has_no_range():
+    once = {name: record | {"repeats": 1} for name, record in MADE_UP.items()}
+    assert line(report.text(once), "batches.later_epochs")[5] == "12.3"
+    assert all(bar.ends is None for bar in report.speeds(once))
 
 
 def test_a_page_of_nothing():
     page = report.text({})
-    assert "an unknown number of cores" in page and "![" not in page
+    assert "Measured on" not in page and "![" not in page
     assert page.count("| missing |") >= len(aims.ROWS)
 
 
 def test_timings_replace_old_ones():
-    page = f"Before.\n\n{report.MARK}\n\nAfter.\n"
-    entries = {"course.sample": {"02_b": 3.6, "01_a": 17.2, "ours": 20.8, "cores": 4}}
+    mark = "<!-- timings: written here -->"
+    page = f"Before.\n\n{mark}\n\nAfter.\n"
+    there = AROUND | {"machine": {"cores": 4}}
+    entries = {"course.sample": there | {"02_b": 3.6, "01_a": 17.2, "ours": 20.8}}
     once = report.with_timings(page, entries)
     assert "| [01](../notebooks/01_a.ipynb) | 17 |\n| [02]" in once and "| all | 21 |" in once
     assert once.startswith("Before.") and once.endswith("|\n\nAfter.\n") and "4 cores" in once
     assert report.with_timings(once, entries) == once
-    faster = {"course.sample": {"01_a": 9.0, "ours": 9.0, "cores": 4}}
+    faster = {"course.sample": there | {"01_a": 9.0, "ours": 9.0}}
     assert "| [02]" not in report.with_timings(once, faster)
 
 
@@ -102,52 +115,84 @@ def test_aims_of_several_parts():
 
 
 def test_figures(tmp_path):
-    bars = {bar.name: bar for bar in charts.speeds(MADE_UP)}
+    bars = {bar.name: bar for bar in report.speeds(MADE_UP)}
     assert bars["tables.chest_xray"][1:] == (0.25, None, 1 / 3, False)
     assert bars["training_speed.vgg16_head"].ends == (20, 50)
-    assert charts.growths(MADE_UP) == [
+    assert report.growths(MADE_UP) == [
         ("anomaly_scores.lean_autoencoder, ours, 1,000 to 10,000", True, 58.9, 64.2)
     ]
-    charts.draw_speeds(list(bars.values()), tmp_path / "ratios.png")
-    charts.draw_growths(charts.growths(MADE_UP), tmp_path / "memory.png")
+    report.draw_speeds(list(bars.values()), tmp_path / "ratios.png")
+    report.draw_growths(report.growths(MADE_UP), tmp_path / "memory.png")
     plt.close("all")
     assert all(path.stat().st_size < 150_000 for path in tmp_path.iterdir())
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_nobody_typed_a_number():
-    page = (HOME / "README.md").read_text("utf-8")
-    said = "benchmarks/README.md is not what results.json says: run python benchmarks/report.py."
-    assert page == report.text(json.loads((HOME / "results.json").read_text("utf-8"))), said
-    lessons = (HOME.parent / "docs/instructors.md").read_text("utf-8")
-    assert lessons == report.with_timings(lessons, results.load()) and "| all |" in lessons
+    page, kept = (HOME / "README.md").read_text("utf-8"), records.load()["speed"]
+    said = "experiments/speed/README.md is not what records.json says: run python -m experiments."
+    assert page == report.text(kept), said
+    lessons = report.INSTRUCTORS.read_text("utf-8")
+    assert lessons == report.with_timings(lessons, kept) and "| all |" in lessons
     for alt, name in re.findall(r"!\[(.*)\]\((.*)\)", page):
         assert len(alt) > 40 and (HOME / name).stat().st_size < 150_000
 
 
 def test_keep(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "FILE", tmp_path / "results.json")
-    assert results.keep("a.b", 3.0, 2.0, "s", 7)["ratio"] == 1.5
-    assert results.keep("a.alone", 3.14159, None, "s", 7, runs=2)["ratio"] is None
-    results.keep_machine()
-    kept = results.load()
-    assert set(kept) == {"a.b", "a.alone", "machine"} and kept["a.alone"]["ours"] == 3.142
-    assert kept["a.b"]["cores"] == kept["machine"]["cores"] and kept["machine"]["keras"]
+    monkeypatch.setattr(records, "FILE", tmp_path / "records.json")
+    monkeypatch.setattr(records, "commit", lambda: "abc+")
+    assert harness.keep("a.b", 3.0, 2.0, "s", 7)["ratio"] == 1.5
+    assert harness.keep("a.alone", 3.14159, None, "s", 7, repeats=2)["ratio"] is None
+    runs = {"ours": [{"s": 2.0, "mb": 1}], "other": [{"s": 8.0, "mb": 3}]}
+    harness.compare("a.once", runs, "s", "s", 7, more=("mb",))
+    harness.compare("a.twice", {way: 2 * done for way, done in runs.items()}, "s", "s", 7)
+    kept = records.load()["speed"]
+    assert set(kept) == {"a.b", "a.alone", "a.once", "a.twice"} and kept["a.alone"]["ours"] == 3.142
+    assert kept["a.b"]["machine"]["cores"] and kept["a.b"]["versions"]["keras"]
+    assert kept["a.b"]["commit"] == "abc+" and re.fullmatch(r"\d{4}-\d\d-\d\d", kept["a.b"]["date"])
+    assert kept["a.once"]["other_mb"] == 3 and "ratio_low" not in kept["a.once"]
+    assert (kept["a.twice"]["ratio_low"], kept["a.twice"]["repeats"]) == (0.25, 2)
 
 
-def test_one_failure_stops_no_other(tmp_path, capfd):
+def test_a_record_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    file = tmp_path / "records.json"
+    records.keep("speed", [{"name": "a.b", "ours": 1}], file)
+    before = file.read_bytes()
+    with pytest.raises(TypeError):
+        records.keep("speed", [{"name": "a.c", "ours": object()}], file)
+    assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_one_kind_of_record():
+    kept = records.load()
+    # names of jobs and records stay, so that nothing that was measured counts as missing
+    assert len(kept["speed"]) >= 29 and set(kept["speed"]) <= {row.name for row in aims.ROWS}
+    assert len(kept["accuracy"]) >= 55
+    for part in ("speed", "accuracy"):
+        for key, record in kept[part].items():
+            assert key == records.key_of(record) and record["repeats"] >= 1
+            assert {"commit", "date"} <= set(record)
+            assert {"processor", "cores", "system"} <= set(record["machine"])
+            assert {"python", "keras"} <= set(record["versions"])
+
+
+def test_one_failure_stops_no_other(tmp_path, monkeypatch, capfd):
+    (tmp_path / "made_up").mkdir()
     for name, code in {"a": "print('A')", "b": "exit(3)", "report": "print('R')"}.items():
-        (tmp_path / f"{name}.py").write_text(code)
+        (tmp_path / "made_up" / f"{name}.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
     plan = [("b", []), ("gone", []), ("a", [])]
-    assert run_all.run(plan, tmp_path) == ["b", "gone"]
+    assert command.run(plan, "made_up") == ["b", "gone"]
     said = capfd.readouterr().out.splitlines()
     assert said.index("A") < said.index("R") and any(s.startswith("== b FAILED") for s in said)
 
 
 def test_what_is_run(capsys):
-    assert [name for name, _ in run_all.chosen("auto", "")] == list(run_all.NAMES)
-    plan = run_all.chosen("real.zip", "")
-    assert plan[-1][0] == run_all.REAL[-1] and plan[-1][1] == [str(Path("real.zip").resolve())]
-    assert run_all.chosen("", "imports tables") == [("tables", []), ("imports", [])]
-    assert run_all.main(["--only", "tabels"]) == run_all.main(["--only", "real_chest"]) == 2
+    assert [name for name, _ in command.chosen("auto", "")] == list(command.NAMES)
+    plan = command.chosen("real.zip", "")
+    assert plan[-1][0] == command.REAL[-1] and plan[-1][1] == [str(Path("real.zip").resolve())]
+    assert command.chosen("", "imports tables") == [("tables", []), ("imports", [])]
+    assert command.main(["--only", "tabels"]) == command.main(["--only", "real_chest"]) == 2
     assert "choose among tables" in capsys.readouterr().err
+    for name in (*command.NAMES, *command.REAL):
+        assert (HOME / f"{name}.py").is_file(), name

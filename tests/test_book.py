@@ -1,14 +1,10 @@
 """The edition to read: how lessons and pages are made ready for it; `make book` builds it."""
 
 import json
-import sys
-from pathlib import Path
 
+import book
 import nbformat
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-import book
 
 LESSON = "notebooks/01_one.ipynb"
 BADGE = (

@@ -9,18 +9,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from archives_made import make_zip, picture
+from contract import code, read, repository
+from kaggle_server import KaggleServer, environment
 from nbclient import NotebookClient
-
-sys.path.insert(0, os.path.dirname(__file__))
-from contract import code, read, repository  # noqa: E402
-from kaggle_server import KaggleServer, environment  # noqa: E402
-from test_datasets import picture  # noqa: E402
-from test_download import make_zip  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -43,7 +39,7 @@ def git(*arguments, **options):
 def github(tmp_path_factory):
     """A repository of one commit: what git tracks here, as it is now; less pictures, for speed."""
     folder = tmp_path_factory.mktemp("github") / "course"
-    listed = git("ls-files", "-z", ".", ":!figures", ":!benchmarks", ":!notebooks", cwd=ROOT)
+    listed = git("ls-files", "-z", ".", ":!figures", ":!experiments", ":!notebooks", cwd=ROOT)
     for name in listed.decode().split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -244,14 +240,15 @@ def test_cells_for_colab_alone(colab):
 
 TRAIN = """
 import numpy as np
-from helpers import training
+from helpers import checkpoints, training
 from helpers.backend import keras, tf
 
 keras.utils.set_random_seed(1)
 images = np.random.default_rng(0).random((16, 4), "float32")
 stream = tf.data.Dataset.from_tensor_slices((images, images[:, :1] > 0.5)).batch(8)
 model = training.compiled(keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, "sigmoid")]))
-log = training.fit(model, stream, None, {epochs}, training.folder("tiny") / "run.keras", {mirror})
+file = checkpoints.folder("tiny") / "run.keras"
+log = training.fit(model, stream, None, {epochs}, file, {mirror})
 print(len(log["loss"]))
 """
 

@@ -59,7 +59,7 @@ def run(source, *outputs, **metadata):
 
 def good(name):
     """Return a lesson that keeps every rule; cells 5 to 9 are far from any check."""
-    check = "runtime.expect('net.auc', 0.93, at_least=0.9)"
+    check = "claims.expect('net.auc', 0.93, at_least=0.9)"
     cells = [
         text(TITLE.replace("LINK", LINK).replace("NAME", name)),
         run(SETUP, stream("Running on this computer · images: sample\n")),
@@ -75,8 +75,8 @@ def good(name):
         run("'two'", stream("two\n")),
         run("'three'", stream("three\n")),
         text("## Exercises"),
-        run("# @title Solution\nruntime.expect('a', 1, equals=1)", **FOLDED),
-        run("# @title Solution\nruntime.expect('b', 1, equals=1)", **FOLDED),
+        run("# @title Solution\nclaims.expect('a', 1, equals=1)", **FOLDED),
+        run("# @title Solution\nclaims.expect('b', 1, equals=1)", **FOLDED),
         text(RECAP),
     ]
     return nbformat.v4.new_notebook(cells=cells)
@@ -166,14 +166,14 @@ BROKEN = {
     ],
     "solutions": [
         mark(15, tags=[]),
-        put(14, run("runtime.expect('c', 1, equals=1)", **OPENED)),
+        put(14, run("claims.expect('c', 1, equals=1)", **OPENED)),
         mark(15, cellView="code"),
-        replace(15, "runtime.expect", "print"),
-        both(*[put(14, run("runtime.expect('c', 1, equals=1)", **FOLDED))] * 3),
+        replace(15, "claims.expect", "print"),
+        both(*[put(14, run("claims.expect('c', 1, equals=1)", **FOLDED))] * 3),
     ],
     "no_blank": [
-        put(4, run("runtime.expect('c', ..., equals=1)")),
-        put(4, run("runtime.expect(\n    'c', value=...\n)")),
+        put(4, run("claims.expect('c', ..., equals=1)")),
+        put(4, run("claims.expect(\n    'c', value=...\n)")),
         replace(15, "1, equals", "..., equals"),
     ],
     "colab_link": [
@@ -222,7 +222,7 @@ BROKEN = {
         put(8, text("There are 5,856 images.")),
         put(8, text("A source elsewhere (Roth, 2022).\n\nThe AUC is 0.97.")),
         replace(6, "rate = 0.4", "rate = 0.5"),
-        replace(3, "runtime.expect", "print"),
+        replace(3, "claims.expect", "print"),
     ],
     "ignored": [
         mark(4, **IGNORED),

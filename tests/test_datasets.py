@@ -1,21 +1,14 @@
 """Archives in the layouts of FACTS become tables: right labels, patients and splits."""
 
-import io
 import zipfile
 
-import numpy as np
 import pandas as pd
 import pytest
+from archives_made import picture
 from PIL import Image
 
 from helpers import datasets, download, runtime
 from helpers.datasets import layouts
-
-
-def picture(kind="JPEG"):
-    buffer = io.BytesIO()
-    Image.fromarray(np.zeros((8, 8), np.uint8)).save(buffer, kind)
-    return buffer.getvalue()
 
 
 def unpacked(folder, names, texts=None):
@@ -39,21 +32,29 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, patient, kind",
+    "name, patient",
     [
-        ("person12_bacteria_47.jpeg", "person12_bacteria", "bacterial"),
-        ("person12_virus_3.jpeg", "person12_virus", "viral"),
-        ("person88_virus_1_2.jpeg", "person88_virus", "viral"),
-        ("IM-0115-0001.jpeg", "IM-0115", "normal"),
-        ("IM-0115-0001-0002.jpeg", "IM-0115", "normal"),
-        ("NORMAL2-IM-0115-0001.jpeg", "NORMAL2-IM-0115", "normal"),
-        ("NORMAL2-IM-0115-0001-0001.jpeg", "NORMAL2-IM-0115", "normal"),
-        ("mine.jpeg", "mine", "normal"),
+        ("person12_bacteria_47.jpeg", "person12_bacteria"),
+        ("person12_virus_3.jpeg", "person12_virus"),
+        ("person88_virus_1_2.jpeg", "person88_virus"),
+        ("IM-0115-0001.jpeg", "IM-0115"),
+        ("IM-0115-0001-0002.jpeg", "IM-0115"),
+        ("NORMAL2-IM-0115-0001.jpeg", "NORMAL2-IM-0115"),
+        ("NORMAL2-IM-0115-0001-0001.jpeg", "NORMAL2-IM-0115"),
+        ("mine.jpeg", "mine"),
+        ("IM-0115.jpeg", "IM-0115"),
+        ("my_person12_virus_3.jpeg", "my_person12_virus_3"),
+        ("person12_fungus_3.v2.jpeg", "person12_fungus_3.v2"),
     ],
 )
-def test_chest_patient(name, patient, kind):
-    assert layouts.chest_patient(name) == patient
-    assert layouts.chest_kind(name) == kind
+def test_the_patient_in_a_chest_images_name(tmp_path, name, patient):
+    unpacked(tmp_path, [f"train/NORMAL/{name}"])
+    assert datasets.table("chest_xray", tmp_path)["group"].tolist() == [patient]
+
+
+def test_the_kind_in_a_chest_images_name():
+    names = ["person12_bacteria_47.jpeg", "a/person12_virus_3.jpeg", "IM-0115-0001.jpeg"]
+    assert list(map(layouts.chest_kind, names)) == ["bacterial", "viral", "normal"]
 
 
 def test_chest_xray(tmp_path):

@@ -6,17 +6,16 @@ A process of its own divides the processor, for TensorFlow does so only before a
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from training_run import PATHS
 
 EPOCHS = 3
 # Read with the lesson's own words: compile inside the scope, train with training.fit outside.
 PROGRAM = """
 import json, shutil, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from training_run import CLASSES, images, network
 from helpers import pipelines, training
 from helpers.backend import keras, tf
@@ -24,7 +23,7 @@ from helpers.backend import keras, tf
 processor = tf.config.list_physical_devices("CPU")[0]
 half = tf.config.LogicalDeviceConfiguration()
 tf.config.set_logical_device_configuration(processor, [half, half])
-here, found = Path(sys.argv[2]), {}
+here, found = Path(sys.argv[1]), {}
 # one for all networks: a second one's sums meet the first one's, of other shapes, and fail
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
@@ -64,7 +63,7 @@ try:
     training.fit(model, *streams(8), 1)
 except ValueError as error:
     found["workers"] = str(error)
-Path(sys.argv[3]).write_text(json.dumps(found))
+(here / "found.json").write_text(json.dumps(found))
 """
 
 
@@ -72,9 +71,8 @@ Path(sys.argv[3]).write_text(json.dumps(found))
 def found(tmp_path_factory):
     here = tmp_path_factory.mktemp("devices")
     (here / "program.py").write_text(PROGRAM)
-    tests = Path(__file__).parent
-    words = [sys.executable, here / "program.py", tests, here, here / "found.json"]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=tests.parent)
+    words = [sys.executable, here / "program.py", here]
+    done = subprocess.run(words, capture_output=True, text=True, env=PATHS)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((here / "found.json").read_text())
 

@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "data/*.md", "figures/*.md", "benchmarks/*.md")
+    for pattern in ("*.md", "docs/*.md", "data/*.md", "figures/*.md", "experiments/*/*.md")
     for path in ROOT.glob(pattern)
 )
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -76,7 +76,7 @@ NOT_RAISED_HERE = [
     "make: command not found",
     "OOM when allocating tensor, RESOURCE_EXHAUSTED",
     "Could not find cuda drivers, This TensorFlow binary is optimized",
-    "own.images is …, but the lesson expects at least 60",  # of runtime.expect, tested above
+    "own.images is …, but the lesson expects at least 60",  # of claims.expect, tested above
 ]
 
 
@@ -121,6 +121,15 @@ def test_messages_exist():
     for message in set(MESSAGES) - set(NOT_RAISED_HERE):
         parts = ".*?".join(re.escape(part.strip()) for part in message.split("…"))
         assert any(re.search(parts, one, re.DOTALL) for one in said), message
+
+
+def test_the_table_of_settings_names_what_the_code_reads():
+    page = (ROOT / "docs/troubleshooting.md").read_text().partition("\n## Settings\n")[2]
+    listed = re.findall(r"^\| `(COURSE_\w+)` \|", page, re.MULTILINE)
+    code = [path for name in ("helpers", "tools") for path in (ROOT / name).rglob("*.py")]
+    code = "".join(path.read_text() for path in [*code, ROOT / "conftest.py"])
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(re.findall(r"\bCOURSE_[A-Z0-9_]*[A-Z0-9]\b", code))
 
 
 def test_answers_of_the_self_check_are_right():

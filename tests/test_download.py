@@ -1,37 +1,21 @@
 """`helpers.download` against the real Kaggle client and a small server, and against bad zips."""
 
-import io
 import os
 import random
 import stat
 import sys
 import threading
 import types
-import warnings
-import zipfile
 
 import pytest
+from archives_made import make_zip
+from kaggle_server import Fault, KaggleServer, environment
 
 from helpers import download
 from helpers.download import DownloadError, check_counts, credentials, kaggle_archive, unpack
 
-sys.path.insert(0, os.path.dirname(__file__))
-from kaggle_server import Fault, KaggleServer, environment  # noqa: E402
-
 SECRET, TOKEN = "0123456789abcdef0123456789abcdef", "KGAT_fedcba9876543210"
 SLUG = "someone/chest-xray"
-
-
-def make_zip(files):
-    """Return a zip's bytes; files: (name, bytes) pairs, or (name, bytes, Unix mode)."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name given twice
-        for name, content, *mode in files:
-            info = zipfile.ZipInfo(name)
-            info.external_attr = (mode[0] if mode else 0) << 16
-            archive.writestr(info, content)
-    return data.getvalue()
 
 
 # Over 1 MB: the client writes pieces of that size, and a shorter download leaves nothing to resume.

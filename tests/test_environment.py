@@ -8,14 +8,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import colab
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import colab  # noqa: E402
-
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CORE = {r.name.lower(): r for r in map(Requirement, PROJECT["dependencies"])}
 DEV = {r.name.lower(): r for r in map(Requirement, PROJECT["optional-dependencies"]["dev"])}
@@ -130,12 +128,12 @@ def test_security_floor():
     assert CORE["keras"].specifier.contains("3.13.2")
 
 
-def test_every_import_of_helpers_is_asked_for():
+def test_every_import_of_what_is_installed_is_asked_for():
     names = {"pil": "pillow", "cv2": "opencv-python-headless", "sklearn": "scikit-learn"}
     found = set()
-    for path in (ROOT / "helpers").rglob("*.py"):
+    for path in [*(ROOT / "helpers").rglob("*.py"), *(ROOT / "phantoms").rglob("*.py")]:
         pattern = r"^\s*(?:from|import) (\w+)"
         found |= set(re.findall(pattern, path.read_text(), re.MULTILINE))
     outside = {f.lower() for f in found} - set(map(str.lower, sys.stdlib_module_names))
-    outside -= {"helpers", "google", "layers"}
+    outside -= {"helpers", "phantoms", "google", "layers"}
     assert {names.get(name, name) for name in outside} <= set(CORE) | {"ipython"}

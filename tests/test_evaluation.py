@@ -47,7 +47,7 @@ def test_interval_holds_the_auc_and_widens_with_siblings():
     assert high - low > 1.5 * (narrow_high - narrow_low)  # five copies are not five patients
 
 
-def test_interval_is_the_bootstrap_of_scikit_learns_auc():
+def test_interval_is_the_bootstrap_of_scikit_learns_auc(monkeypatch):
     rng = np.random.default_rng(3)
     labels, groups = rng.integers(0, 2, 80), rng.integers(0, 30, 80)
     scores = np.round(rng.normal(size=80) + labels, 1)  # with ties
@@ -56,17 +56,19 @@ def test_interval_is_the_bootstrap_of_scikit_learns_auc():
     for _ in range(200):
         times = np.bincount(draws.integers(count, size=count), minlength=count)[patient]
         values.append(roc_auc_score(labels, scores, sample_weight=times))
-    found = evaluation.auc_interval(labels, scores, groups, 200, seed=5)
+    monkeypatch.setattr(evaluation, "SEED", 5)
+    found = evaluation.auc_interval(labels, scores, groups, 200)
     assert found[1:] == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
 
 
-def test_interval_covers_the_truth():
+def test_interval_covers_the_truth(monkeypatch):
     rng, hits = np.random.default_rng(1), 0
     truth = 0.7602  # of two normal distributions one deviation apart: Phi(1 / sqrt(2))
     for seed in range(60):
         labels = rng.integers(0, 2, 120)
         scores = rng.normal(size=120) + labels
-        _, low, high = evaluation.auc_interval(labels, scores, np.arange(120), 200, seed)
+        monkeypatch.setattr(evaluation, "SEED", seed)
+        _, low, high = evaluation.auc_interval(labels, scores, np.arange(120), 200)
         hits += low <= truth <= high
     assert 50 <= hits <= 60
 
@@ -92,6 +94,34 @@ def test_baselines_find_what_is_there(tmp_path):
     assert found.loc["mean intensity", "accuracy"] == 1
 
 
+def test_train_decides_which_way_a_trivial_score_points(tmp_path):
+    rows = []
+    for n in range(40):
+        pixels = np.full((16, 16), 200 - 5 * n, np.uint8)  # the sick are darker
+        path = tmp_path / f"{n}.png"
+        Image.fromarray(pixels).save(path)
+        rows.append((str(path), "sick" if n >= 20 else "well"))
+    table = pd.DataFrame(rows, columns=["path", "label"])
+    train, other = table[::2], table[1::2].assign(label="well")  # what is scored needs no label
+    found = evaluation.trivial_scores(train, [other, train], "sick")
+    means = [200 - 5 * np.arange(n, 40, 2) for n in (1, 0)]
+    for score, mean in zip(found["mean intensity"], means, strict=True):
+        assert (score == -mean).all()
+    assert [(score == 0.5).all() for score in found["always the larger class"]] == [True, True]
+    sizes = evaluation.file_sizes(other["path"])
+    assert (np.abs(found["file size"][0]) == sizes).all()
+    assert all((np.diff(score) > 0).all() for score in found["logistic regression on 8x8 pixels"])
+
+
+def test_thumbnails_are_means_of_boxes(tmp_path):
+    pixels = np.random.default_rng(9).integers(0, 256, (64, 32), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "grey.png")
+    found = evaluation.thumbnails([tmp_path / "grey.png"], 4)
+    assert found.shape == (1, 16) and found.dtype == float
+    wanted = pixels.reshape(4, 16, 4, 8).mean((1, 3)).ravel()
+    np.testing.assert_allclose(found[0], wanted, atol=1)
+
+
 def test_difference_is_paired():
     rng = np.random.default_rng(6)
     labels, groups = rng.integers(0, 2, 300), np.repeat(np.arange(100), 3)
@@ -109,8 +139,8 @@ def test_no_difference_is_zero_and_turned_round_is_minus():
     labels = rng.integers(0, 2, 100)
     one, two = rng.normal(size=100) + labels, rng.normal(size=100)
     assert evaluation.auc_difference(labels, one, one, np.arange(100)) == (0, 0, 0)
-    there = evaluation.auc_difference(labels, one, two, np.arange(100), 300)
-    back = evaluation.auc_difference(labels, two, one, np.arange(100), 300)
+    there = evaluation.auc_difference(labels, one, two, np.arange(100))
+    back = evaluation.auc_difference(labels, two, one, np.arange(100))
     assert there == pytest.approx((-back[0], -back[2], -back[1]))
 
 

@@ -4,19 +4,16 @@ import base64
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
+import contact_sheet
+import figures_check
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-import contact_sheet
-import figures_check
 import run_course
+from PIL import Image
 
 import figures
 

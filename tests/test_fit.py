@@ -7,27 +7,13 @@ import sys
 import textwrap
 import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from training_run import PATHS, X, Y, model, stream
 
 from helpers import training
 from helpers.backend import keras, tf
-
-ROOT = Path(__file__).resolve().parent.parent
-X = np.random.default_rng(0).normal(size=(64, 5)).astype("float32")
-Y = (X[:, :1] > 0).astype("float32")
-
-
-def stream():
-    return tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
-
-
-def model(units=4):
-    keras.utils.set_random_seed(3)
-    body = [keras.layers.Dense(units, activation="relu"), keras.layers.Dense(1, "sigmoid")]
-    return training.compiled(keras.Sequential([keras.Input((5,)), *body]), 0.01)
 
 
 def test_in_two_goes_is_as_in_one(tmp_path, capsys):
@@ -96,19 +82,15 @@ def test_killed_while_training(tmp_path):
     """A real process is killed; the next one goes on from a whole epoch."""
     file = tmp_path / "run.keras"
     program = f"""
-        import sys, time
-        sys.path.insert(0, {str(ROOT)!r}); sys.path.insert(0, {str(ROOT / "tests")!r})
+        import time
         from pathlib import Path
-        import test_fit
-        from helpers import training
-        slow = test_fit.keras.callbacks.LambdaCallback(
+        from training_run import keras, model, stream, training
+        slow = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: time.sleep(0.05)
         )
-        training.fit(
-            test_fit.model(), test_fit.stream(), None, 100, Path({str(file)!r}), callbacks=[slow]
-        )
+        training.fit(model(), stream(), None, 100, Path({str(file)!r}), callbacks=[slow])
     """
-    running = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
+    running = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], env=PATHS)
     deadline = time.monotonic() + 120
     while not file.exists() and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -3,22 +3,18 @@
 Every input is made from a seed, so that what fails once fails again: the seed is in the test's id.
 """
 
-import os
 import random
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pydicom
 import pytest
+import spoiled
 
-from helpers import cache, check, datasets, dicom, images, pipelines
-from helpers.datasets import labels, layouts
-
-sys.path.insert(0, os.path.dirname(__file__))
-import spoiled  # noqa: E402
+from helpers import cache, datasets, dicom, images, pipelines
+from helpers.datasets import layouts, own
 
 WHOLE = list(spoiled.whole(spoiled.picture()).values())[:-2]  # without the large one
 SCANS = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -73,7 +69,7 @@ def test_changed_images(tmp_path, seed):
     read = 0
     for _ in range(250):
         Path(path).write_bytes(changed(rng, rng.choice(WHOLE), WHOLE))
-        good = check.fault(path) is None
+        good = images.faults([path]) == {}
         read += good
         for channels in (1, 3):
             seen = outcome(lambda c=channels: images.read(path, 16, c), "a.png")
@@ -84,7 +80,7 @@ def test_changed_images(tmp_path, seed):
             (small,) = cache.shrink(rows, 16)["path"]
             ((batch, _),) = pipelines.batches(rows, ("a", "b"), 16, 3)
             assert (batch.numpy()[0] == seen).all()
-            assert images.pixels(small, 16, 3).shape == (16, 16, 3)
+            assert images.read(small, 16, 3).shape == (16, 16, 3)
         else:
             with pytest.raises(ValueError, match="None of the 1 images can be read"):
                 cache.shrink(rows, 16)
@@ -113,7 +109,7 @@ def check_labels(folder, rng, known):
     text = "ID,Disease_Risk,DR\r\n" + "".join(f"{k},{a},{b}\r\n" for k, (a, b) in known.items())
     file = folder / "t.csv"
     file.write_bytes(changed(rng, text.encode(), [text.encode()]))
-    rows = outcome(lambda: labels.read_labels(file, "ID", ("Disease_Risk", "DR")), "t.csv")
+    rows = outcome(lambda: own.read_labels(file, "ID", ("Disease_Risk", "DR")), "t.csv")
     if rows is None:
         return 0
     assert rows[["Disease_Risk", "DR"]].isin([0, 1]).all(axis=None) and rows["ID"].is_unique
@@ -191,13 +187,12 @@ def test_changed_names(seed):
             place = rng.randrange(len(text) + 1)
             text[place : place + rng.randrange(2)] = rng.choice(alphabet)
         name = "".join(text)
-        kind, patient = layouts.chest_kind(name), layouts.chest_patient(name)
         stem = Path(name).stem
+        found = re.search(layouts.CHEST_PATIENT, stem)
+        patient = found[1] if found else stem
         assert stem.startswith(patient)
-        if kind == "normal":
-            assert not re.match(r"person\d+_(bacteria|virus)_", stem)
-        else:
-            assert kind[:3] in stem and patient in (stem, stem[: len(patient)])
+        if patient != stem and patient.startswith("person"):
+            assert re.match(r"person\d+_(bacteria|virus)_", stem)
 
 
 @pytest.mark.parametrize("name", ["chest_xray", "covid_radiography", "oct2017"])

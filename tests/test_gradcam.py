@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers import gradcam, models, transfer
+from helpers import gradcam, models
 from helpers.backend import keras, tf
 
 layers = keras.layers
@@ -43,8 +43,8 @@ def sigmoid_apart():
 
 
 def vgg16():
-    base, _ = transfer.vgg16(32)
-    return transfer.joined(base, transfer.lean_head(base.output.shape[1:]))
+    base, _ = models.vgg16(32)
+    return models.joined(base, models.lean_head(base.output.shape[1:]))
 
 
 def vgg16_nested():
@@ -147,11 +147,12 @@ def test_a_flat_map_stays_zero():
     assert not gradcam.pointing(maps, masks).any() and (gradcam.energy(maps, masks) == 0).all()
 
 
-def test_a_batch_is_as_one_by_one():
+def test_a_batch_is_as_one_by_one(monkeypatch):
     model = functional()
     whole = gradcam.heat_maps(model, PIXELS, 1)
     single = np.concatenate([gradcam.heat_maps(model, x[None], 1) for x in PIXELS])
-    parts = gradcam.heat_maps(model, PIXELS, 1, batch_size=2)
+    monkeypatch.setattr(gradcam, "BATCH", 2)
+    parts = gradcam.heat_maps(model, PIXELS, 1)
     np.testing.assert_allclose(whole, single, atol=1e-5)
     np.testing.assert_allclose(whole, parts, atol=1e-5)
     assert gradcam.heat_maps(model, PIXELS[:0], 1).shape == (0, 32, 32)

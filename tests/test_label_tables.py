@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from helpers import datasets, download
-from helpers.datasets import labels, layouts
+from helpers.datasets import layouts, own
 
 TOP = "Training_Set/Training_Set"
 DRAWN = io.BytesIO()
@@ -33,7 +33,7 @@ def unpacked(folder, images, csv, text):
 
 
 def read(folder, text):
-    return labels.read_labels(written(folder, text), "ID", ("risk", "DR"))
+    return own.read_labels(written(folder, text), "ID", ("risk", "DR"))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,7 @@ def test_further_columns(tmp_path):
     assert read(tmp_path, half)["half"].tolist() == ["1", "x"]
 
 
+NO_TEXT = "t.csv is no text in UTF-8, as a workbook of Excel is none: save the table as CSV UTF-8."
 FAULTS = {
     "ID,risk\n1,1\n": "t.csv has no column DR, but ID, risk: add or rename it in the first line.",
     "ID,a,b,c,d,e\n": "t.csv has no column risk, but ID, a, b, c, d, ...: add or rename it in the "
@@ -117,15 +118,20 @@ FAULTS = {
     "a comma in quotation marks.",
     'ID,risk,DR\n1,1,0\n2,"1,0\n3,0,0\n': "t.csv, line 3: a quotation mark is not closed or in a "
     "wrong place: correct it.",
+    'ID,risk,DR\n1,1,0\n2,"1,0\n3,"0",0\n': "t.csv, line 3: a quotation mark is not closed or in "
+    "a wrong place: correct it.",
+    '\n\nID,risk,DR\n\n"1,1,0\n': "t.csv, line 5: a quotation mark is not closed or in a wrong "
+    "place: correct it.",
+    "\nID,risk,DR\n\n1,1,0,1,\n": "t.csv, line 4: it has 4 values for 3 columns: put a value that "
+    "holds a comma in quotation marks.",
     'ID,risk,"DR\n1,1,0\n': "t.csv, line 1: a quotation mark is not closed or in a wrong place: "
     "correct it.",
     'ID,risk,DR,note\n1,1,0,"a\nb"\n2,3,0,\n': "t.csv, line 4 (ID 2): risk is '3', but a label is "
     "0 or 1: correct it.",
-    "ID,risk,DR\nä,1,0\n".encode("cp1252"): "t.csv is not in UTF-8: save the table as CSV UTF-8.",
-    "ID,risk,DR\n1,1,0\n".encode("utf-16"): "t.csv is not in UTF-8: save the table as CSV UTF-8.",
-    "ID,risk,DR\n1,1,0\n".encode("utf-16-be"): "t.csv is no text, not a table: download it again.",
-    b"PK\x03\x04 ID,risk,DR": "t.csv is a zip archive or an Excel workbook, not a table: save the "
-    "table as CSV UTF-8.",
+    "ID,risk,DR\nä,1,0\n".encode("cp1252"): NO_TEXT,
+    "ID,risk,DR\n1,1,0\n".encode("utf-16"): NO_TEXT,
+    "ID,risk,DR\n1,1,0\n".encode("utf-16-be"): NO_TEXT,
+    b"PK\x03\x04 ID,risk,DR": NO_TEXT,
     "\n <!DOCTYPE html>\n<p>ID,risk,DR": "t.csv is a web page, not a table: download it again.",
     "sorry, no such file": "t.csv has no column ID, but sorry, no such file: add or rename it in "
     "the first line.",
@@ -152,7 +158,7 @@ def test_no_path_leads_out_of_the_folder(tmp_path, key):
 
 def test_no_file(tmp_path):
     with pytest.raises(ValueError, match=f"no t.csv in {tmp_path.name}: put it there"):
-        labels.read_labels(tmp_path / "t.csv", "ID", ())
+        own.read_labels(tmp_path / "t.csv", "ID", ())
 
 
 def test_a_folder_below_is_no_way_out(tmp_path):

@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from test_fit import model, stream
+from training_run import model, stream
 
-from helpers import checkpoints, mirror, training
+from helpers import checkpoints, training
 from helpers.backend import keras
 
 FOREVER = 120  # seconds until a test gives up on a copy that hangs
@@ -36,7 +36,7 @@ def fit(file, drive, epochs, at=None, units=4):
 
 def settled(drive):
     """Wait for the copy under way: what happens next then does not depend on how fast it was."""
-    thread = mirror._COPYING.get(drive / "run.keras")
+    thread = checkpoints._COPYING.get(drive / "run.keras")
     if thread:
         thread.join(FOREVER)
         assert not thread.is_alive()
@@ -109,7 +109,7 @@ def test_another_networks_copy_is_refused(places):
 def test_at_the_start_a_missing_mirror_is_an_error(places, monkeypatch, missing):
     """Nothing is lost by then, and a mistyped folder would be found out too late."""
     file, drive = places
-    monkeypatch.setattr(mirror, "WAIT", 1)
+    monkeypatch.setattr(checkpoints, "WAIT", 1)
     training.fit(model(), stream(), None, 1, file)
     whole = file.read_bytes()
     if missing == "hangs":
@@ -190,7 +190,7 @@ def test_a_folder_without_room(places, capsys, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     fit(file, drive, 1)
-    monkeypatch.setattr(mirror.shutil, "copyfile", full)
+    monkeypatch.setattr(checkpoints.shutil, "copyfile", full)
     assert len(fit(file, drive, 4)["loss"]) == 4
     assert f"run.keras cannot be copied to {drive} (no room)" in capsys.readouterr().out
     assert epochs(drive / "run.keras") == 1  # the earlier copy, whole
@@ -207,15 +207,15 @@ def test_a_slow_folder_does_not_stall_training(places, capsys, monkeypatch):
         copied.append(checkpoints.epochs(source))
         return real(source, target)
 
-    monkeypatch.setattr(mirror, "WAIT", 0.5)
-    monkeypatch.setattr(mirror.shutil, "copyfile", slow)
+    monkeypatch.setattr(checkpoints, "WAIT", 0.5)
+    monkeypatch.setattr(checkpoints.shutil, "copyfile", slow)
     log = fit(file, drive, 5)
     assert len(log["loss"]) == epochs(file) == 5 and copied == []
     said = f"{drive} is slow or does not answer: run.keras there lacks the last epochs.\n"
     assert capsys.readouterr().out == said
     over.set()
     settled(drive)
-    monkeypatch.setattr(mirror, "WAIT", 60)
+    monkeypatch.setattr(checkpoints, "WAIT", 60)
     fit(file, drive, 5)
     assert epochs(drive / "run.keras") == 5
 
@@ -228,7 +228,7 @@ def test_a_slow_folder_is_caught_up_with_at_the_end(places, capsys, monkeypatch)
         assert go.wait(FOREVER)
         copied.append(real(source, target))
 
-    monkeypatch.setattr(mirror.shutil, "copyfile", slow)
+    monkeypatch.setattr(checkpoints.shutil, "copyfile", slow)
     fit(file, drive, 5, at={4: go.set})
     assert epochs(drive / "run.keras") == 5 and len(copied) < 5
     assert capsys.readouterr().out == ""
@@ -245,11 +245,11 @@ def test_a_pipe_in_its_place_hangs_only_the_copy(places, capsys, monkeypatch):
         os.mkfifo(copy)
 
     fit(file, drive, 1)
-    monkeypatch.setattr(mirror, "WAIT", 0.5)
+    monkeypatch.setattr(checkpoints, "WAIT", 0.5)
     log = fit(file, drive, 6, at={3: pipe})
     assert len(log["loss"]) == epochs(file) == 6
     assert f"{drive} is slow or does not answer" in capsys.readouterr().out
-    assert mirror._COPYING[copy].is_alive()
+    assert checkpoints._COPYING[copy].is_alive()
     os.close(os.open(copy, os.O_WRONLY))
     settled(drive)
     assert epochs(copy) == 6

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from helpers import model_card, runtime
+from helpers import claims, model_card
 
 ROWS = pd.DataFrame({"label": ["sick", "sick", "normal"], "group": ["a", "a", "b"]})
 FIGURES = {"own.test_auc": 0.98765, "own.images": 1234}
@@ -43,14 +43,14 @@ def test_nothing_measured(tmp_path):
 
 
 def test_recorded_keeps_what_passed_and_only_that(monkeypatch, capsys):
-    monkeypatch.setattr(runtime, "_RECORDED", {})
-    runtime.record("own.seconds", 3.5)
-    runtime.expect("own.auc", 0.9, at_least=0.5)
-    runtime.record("other.auc", 0.1)
-    runtime.record("own.seconds", 4.5)  # the cell was run again
+    monkeypatch.setattr(claims, "_RECORDED", {})
+    claims.record("own.seconds", 3.5)
+    claims.expect("own.auc", 0.9, at_least=0.5)
+    claims.record("other.auc", 0.1)
+    claims.record("own.seconds", 4.5)  # the cell was run again
     with pytest.raises(AssertionError):
-        runtime.expect("own.wrong", 0.1, at_least=0.5)
-    assert runtime.recorded("own.") == {"own.seconds": 4.5, "own.auc": 0.9}
-    assert list(runtime.recorded()) == ["own.seconds", "own.auc", "other.auc"]
-    runtime.forget("own.")
-    assert list(runtime.recorded()) == ["other.auc"]
+        claims.expect("own.wrong", 0.1, at_least=0.5)
+    assert claims.recorded("own.") == {"own.seconds": 4.5, "own.auc": 0.9}
+    assert list(claims.recorded()) == ["own.seconds", "own.auc", "other.auc"]
+    claims.forget("own.")
+    assert list(claims.recorded()) == ["other.auc"]

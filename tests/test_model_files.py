@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from helpers import models, training, transfer
+from helpers import checkpoints, models, training
 from helpers.backend import keras
 
 layers = keras.layers
@@ -36,7 +36,7 @@ class Odd(layers.Layer):
 
 def refused(file):
     with pytest.raises(ValueError) as told:
-        models.load(file)
+        checkpoints.load(file)
     said = str(told.value)
     assert said.endswith(".") and "\n" not in said and ". " not in said.replace("a .keras", "")
     assert file.name in said and str(file.parent) not in said
@@ -74,7 +74,7 @@ def test_safe_mode_stays_on(tmp_path):
         seen, load = [], keras.saving.load_model
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(keras.saving, "load_model", lambda f, **k: seen.append(k) or load(f, **k))
-            models.load(tmp_path / "theirs.keras")
+            checkpoints.load(tmp_path / "theirs.keras")
         assert seen == [{"safe_mode": True}]
     finally:
         keras.src.backend.common.global_state.set_global_attribute("safe_mode_saving", None)
@@ -96,7 +96,7 @@ def test_an_unknown_layer_is_named(tmp_path):
     net(net(Odd())).save(file)
     assert "holds Odd, which Keras does not know" in refused(file)
     with keras.saving.custom_object_scope({"Odd": Odd}):  # one's own, and made known
-        assert isinstance(models.load(file), keras.Model)
+        assert isinstance(checkpoints.load(file), keras.Model)
 
 
 def test_a_layer_of_another_keras(tmp_path):
@@ -132,7 +132,7 @@ def test_what_is_no_model(tmp_path):
 def test_cut_anywhere_or_one_bit_changed(tmp_path):
     file, rng = tmp_path / "theirs.keras", random.Random(0)
     net(layers.Dense(50)).save(file)
-    whole, weights = file.read_bytes(), models.load(file).get_weights()
+    whole, weights = file.read_bytes(), checkpoints.load(file).get_weights()
     for size in [1, len(whole) - 1, *rng.sample(range(len(whole)), 30)]:
         file.write_bytes(whole[:size])
         assert refused(file).endswith(BROKEN)
@@ -141,7 +141,7 @@ def test_cut_anywhere_or_one_bit_changed(tmp_path):
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         file.write_bytes(data)
         try:
-            loaded = models.load(file)
+            loaded = checkpoints.load(file)
         except ValueError:
             refused(file)
         else:  # in what does not count, such as a date
@@ -152,8 +152,7 @@ def test_cut_anywhere_or_one_bit_changed(tmp_path):
 OURS = {
     "smallnet": lambda: models.smallnet(64),
     "compactnet": lambda: training.compiled(models.compactnet(64)),
-    "narrow_vgg": lambda: transfer.narrow_vgg(32),
-    "vgg16": lambda: transfer.joined(transfer.vgg16(32)[0], transfer.lean_head((1, 1, 512))),
+    "vgg16": lambda: models.joined(models.vgg16(32)[0], models.lean_head((1, 1, 512))),
 }
 
 
@@ -162,7 +161,7 @@ OURS = {
 def test_the_courses_own_are_loaded(tmp_path, monkeypatch, name):
     monkeypatch.setenv("COURSE_VGG16_WEIGHTS", "none")
     model = OURS[name]()
-    training.save(model, tmp_path / "ours.keras", {} if name == "compactnet" else None)
-    again = models.load(str(tmp_path / "ours.keras"))
+    checkpoints.save(model, tmp_path / "ours.keras", {} if name == "compactnet" else None)
+    again = checkpoints.load(str(tmp_path / "ours.keras"))
     for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

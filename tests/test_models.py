@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import gradcam, models, training
+from helpers import gradcam, models, runtime, training
 from helpers.backend import keras
 
 
@@ -108,7 +108,7 @@ def test_class_weights_balance():
 
 
 def test_epochs_follow_the_source():
-    assert training.epochs("compactnet", True) < training.epochs("compactnet", False)
+    assert runtime.epochs("compactnet", True) < runtime.epochs("compactnet", False)
 
 
 def test_lines_are_one_an_epoch(capsys):

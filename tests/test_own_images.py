@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import check, datasets, pipelines, splits
+from helpers import datasets, images, pipelines, splits
 
 ALONE = (
     "The patients are unknown: every image counts as a patient of its own, so a patient may be on "
@@ -256,7 +256,7 @@ def test_many_pixels(tmp_path, capsys, monkeypatch, recwarn):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 32)
     assert len(datasets.own_images(tmp_path)) == 2 and not recwarn.list
     (Path(os.environ["COURSE_DATA"]) / "cache/readable.txt").unlink()
-    check._good.cache_clear()
+    images._known_good.cache_clear()
     for limit in (24 * 32 - 1, 24 * 32 // 2 - 1):  # where Pillow warns, where it refuses
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(ValueError, match="There are no JPEG or PNG images"):

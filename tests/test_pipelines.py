@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers import datasets, images, pipelines, store
+from helpers import cache, datasets, files, images, pipelines
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -95,8 +95,8 @@ def test_augment_rotates_by_what_it_says():
 def test_large_tables_are_decoded_to_a_file(table, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
     in_memory = drained(pipelines.batches(table, ("a", "b", "c"), 16))[0]
-    monkeypatch.setattr(store, "MEMORY", 100)
-    monkeypatch.setattr(store, "PART", 7)
+    monkeypatch.setattr(cache, "MEMORY", 100)
+    monkeypatch.setattr(cache, "PART", 7)
     stream = pipelines.batches(table, ("a", "b", "c"), 16)
     first = drained(stream)[0]
     assert (first == in_memory).all()
@@ -121,13 +121,13 @@ def test_decode_shrinks_by_averaging(tmp_path):
 
 def test_a_file_for_many_images_is_whole_or_not_there(table, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(store, "MEMORY", 100)
-    monkeypatch.setattr(store, "PART", 7)
+    monkeypatch.setattr(cache, "MEMORY", 100)
+    monkeypatch.setattr(cache, "PART", 7)
 
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(OSError, match="cannot be written to .*free some room"):
         pipelines.batches(table, ("a", "b", "c"), 16)
     assert list((tmp_path / "data" / "cache").iterdir()) == []
@@ -136,7 +136,7 @@ def test_a_file_for_many_images_is_whole_or_not_there(table, tmp_path, monkeypat
 @pytest.mark.parametrize("memory", [2e9, 100])
 def test_bad_files_are_named_wherever_images_go(table, tmp_path, monkeypatch, memory):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(store, "MEMORY", memory)
+    monkeypatch.setattr(cache, "MEMORY", memory)
     (tmp_path / "5.png").write_bytes(b"text")
     with pytest.raises(ValueError, match=r"^1 of 40 images cannot be read, 5\.png first \(no JPEG"):
         pipelines.batches(table, ("a", "b", "c"), 16)
@@ -149,14 +149,14 @@ def test_bad_files_are_named_wherever_images_go(table, tmp_path, monkeypatch, me
 KILLED = """
 import os, signal, sys
 import pandas as pd
-from helpers import pipelines, store
-store.MEMORY, store.PART, before, seen = 100, 7, store._fill, []
-def fill(*args):
-    before(*args)
+from helpers import cache, pipelines
+cache.MEMORY, cache.PART, before, seen = 100, 7, cache._decoded, []
+def decode(*args):
     seen.append(1)
     if len(seen) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-store._fill = fill
+    return before(*args)
+cache._decoded = decode
 pipelines.batches(pd.read_csv(sys.argv[1]), ("a", "b", "c"), 16)
 """
 
@@ -168,7 +168,7 @@ def test_a_kill_leaves_nothing_that_is_taken_for_whole(table, tmp_path, monkeypa
     assert killed.returncode == -signal.SIGKILL
     (left,) = (tmp_path / "data" / "cache").iterdir()
     assert left.suffix == ".part"
-    monkeypatch.setattr(store, "MEMORY", 100)
+    monkeypatch.setattr(cache, "MEMORY", 100)
     images, _ = drained(pipelines.batches(table, ("a", "b", "c"), 16))
     assert (images == 5 * np.arange(40)[:, None, None, None]).all()
     (file,) = (tmp_path / "data" / "cache").iterdir()

@@ -58,7 +58,7 @@ def same(models, path, plain, within=0):
     """Assert that a file is worth what an 8-bit file with the same picture is in a batch."""
     for channels, model in models.items():
         pixels = images.read(path, SIZE, channels)
-        wanted = images.pixels(plain, SIZE, channels)
+        wanted = images.read(plain, SIZE, channels)
         assert np.abs(pixels.astype(int) - wanted).max() <= within
         answer = evaluation.predict_image(model, path)
         assert isinstance(answer, float) and 0.02 < answer < 0.98
@@ -193,7 +193,7 @@ def test_a_model_for_any_size_gets_224(picture, tmp_path):
     seen = keras.layers.GlobalMaxPooling2D()(inputs[:, 200:, 200:] / 255.0)
     model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(seen))
     path = save(tmp_path / "image.png", picture)
-    batch = images.pixels(path, 224, 3)[None].astype(np.float32)
+    batch = images.read(path, 224, 3)[None].astype(np.float32)
     wanted = model.predict(batch, verbose=0)[0, 0]
     assert evaluation.predict_image(model, path) == pytest.approx(wanted, abs=1e-6)
 

@@ -13,7 +13,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from helpers import anomaly, download, evaluation, splits
-from helpers.datasets import labels
+from helpers.datasets import own
 
 # The same examples in every run, and no time limit for one: the machine may be busy.
 few = settings(max_examples=40, derandomize=True, deadline=None, database=None)
@@ -235,7 +235,7 @@ def read(rows, form, bom=False):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "t.csv"
         file.write_bytes(text.getvalue().encode("utf-8-sig" if bom else "utf-8"))
-        found = labels.read_labels(file, "ID", ("risk", "DR"))
+        found = own.read_labels(file, "ID", ("risk", "DR"))
     return list(found[["ID", "risk", "DR"]].itertuples(index=False, name=None))
 
 

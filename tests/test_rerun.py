@@ -1,17 +1,14 @@
 """`make rerun` names a cell that does something else when it is run again, and only such cells."""
 
 import builtins
-import sys
 from pathlib import Path
 
 import contract
 import nbformat
 import pytest
-from cell_names import names
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 import rerun
 import run_course
+from cell_names import names
 
 LESSONS = Path(run_course.NOTEBOOKS)
 GOOD = [

@@ -1,6 +1,5 @@
-"""The page of results says what metrics.json holds, no more; a broken-off run goes on."""
+"""The page of results says what records.json holds, no more; a broken-off run goes on."""
 
-import importlib.util
 import json
 import os
 import re
@@ -14,43 +13,34 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from helpers import datasets, runtime, splits
+from experiments import records
+from experiments.accuracy import __main__ as command_line
+from experiments.accuracy import (
+    anomalies,
+    classifiers,
+    heat_maps,
+    plan,
+    report,
+    setting,
+    spreading,
+)
+from helpers import datasets, files, splits
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(
-    str(ROOT / "results")
-)  # its scripts are no package; last, so that they hide nothing
-
-import anomalies  # noqa: E402
-import baselines  # noqa: E402
-import heat_maps  # noqa: E402
-import lists  # noqa: E402
-import metrics  # noqa: E402
-import networks  # noqa: E402
-import page  # noqa: E402
-import pictures  # noqa: E402
-import plan  # noqa: E402
-import recipe  # noqa: E402
-import setting  # noqa: E402
-import shifts  # noqa: E402
-import spreading  # noqa: E402
-
-# benchmarks/ has a run_all too
-_spec = importlib.util.spec_from_file_location("results_run_all", ROOT / "results" / "run_all.py")
-run_all = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(run_all)
-
+MACHINE = {"processor": "Abacus 2", "cores": 2, "system": "Linux"}
 JUDGED = {"AUC": 0.9, "low": 0.85, "high": 0.94, "accuracy": 0.8, "sensitivity": 0.7}
-JUDGED |= {"specificity": 0.6, "seconds": 12.3, "cores": 2}
+JUDGED |= {"specificity": 0.6, "seconds": 12.3}
 SPREAD = JUDGED | {"percent": 5, "labelled_images": 190, "majority": 0.74, "name": "x"}
 
 
-def keyed(*records):
-    return {f"{record['name']}/{record['seed']}": record for record in records}
+def keyed(*found):
+    around = {"machine": MACHINE, "versions": {"python": "3.12.1", "keras": "3.99.1"}}
+    around |= {"commit": None, "date": None, "repeats": 1}
+    return {f"{record['name']}/{record['seed']}": around | record for record in found}
 
 
 MADE_UP = {
-    "data": {
+    "archive": {
         "fingerprint": "abc",
         "full": False,
         "official_test": False,
@@ -58,9 +48,7 @@ MADE_UP = {
         "patients": 900,
         "parts": {"test": {"images": 20, "sick": 7, "patients": 19}},
     },
-    "machine": {"processor": "Abacus 2", "cores": 2, "system": "Linux", "python": "3.12.1"}
-    | {"keras": "3.99.1"},
-    "records": keyed(
+    "accuracy": keyed(
         JUDGED | {"name": "baseline_8x8", "seed": 42, "parameters": 65, "job": "baseline_8x8/42"},
         JUDGED | {"name": "vgg16", "seed": 42, "parameters": 14782529, "weights": "none"},
         JUDGED | {"name": "vgg16", "seed": 43, "AUC": 0.8, "weights": "none", "seconds": 14.3},
@@ -69,7 +57,7 @@ MADE_UP = {
         | {"name": "smallnet_printed", "seed": 42, "score_deviation": 0.0, "restored_AUC": 0.612},
         {"name": "gradcam_vgg16", "seed": 42, "network": "vgg16", "method": "gradcam"}
         | {"images": 200, "energy": 0.431, "low": 0.4, "high": 0.5, "energy_lit": None}
-        | {"chance": 0.494, "blank": 0.25, "seconds": 3.0, "cores": 16},
+        | {"chance": 0.494, "blank": 0.25, "seconds": 3.0, "machine": MACHINE | {"cores": 16}},
         JUDGED
         | {"name": "anomaly_file_size", "seed": 42, "AUC": 0.09, "low": 0.05, "high": 0.12}
         | {"points": "down", "false_alarms": 0.061, "parameters": 0},
@@ -97,7 +85,7 @@ def line(text, start):
 
 
 def test_rows():
-    text = page.text(MADE_UP)
+    text = report.text(MADE_UP)
     vgg16 = line(text, "VGG16 with a lean head | 14,782,529")
     assert vgg16[2:] == ["13", "2", "0.850", "0.800 to 0.900", "0.850 to 0.940"] + [
         "0.800",
@@ -113,15 +101,18 @@ def test_rows():
 
 
 def test_words():
-    text = page.text(MADE_UP)
+    text = report.text(MADE_UP)
     assert "1,100 images of 900 patients" in text and "NOT the official test folder" in text
-    assert "2 cores of Abacus 2 (Linux), with Python 3.12.1, Keras 3.99.1." in text
-    assert "On another machine, with 16 cores: gradcam_vgg16." in text
+    versions, unknown = "Python 3.12.1, Keras 3.99.1", "date and commit were not kept"
+    assert f"Measured on 2 cores of Abacus 2 (Linux), with {versions}; {unknown}." in text
+    assert f"On 16 cores of Abacus 2 (Linux), with {versions}; {unknown}: gradcam_vgg16." in text
     assert text.count("an untrained base: no ImageNet weights were at hand") == 1
     assert "seed 42, got stuck" in text and "with AUC 0.612 in place of 0.900" in text
     missing = re.search(r"Missing.*: (.*)\.\n", text)[1]
     assert "baseline_8x8" not in missing and "smallnet_course (42)" in missing
-    full = page.text(MADE_UP | {"data": MADE_UP["data"] | {"full": True, "official_test": True}})
+    full = report.text(
+        MADE_UP | {"archive": MADE_UP["archive"] | {"full": True, "official_test": True}}
+    )
     assert "This is a smaller copy" not in full and "the official one" in full
     pictured = re.findall(r"!\[(.*)\]\(results/(.*)\.png\)", text)
     assert [name for _, name in pictured] == ["classifiers", "anomalies", "spreading"]
@@ -129,17 +120,16 @@ def test_words():
 
 
 def test_a_page_of_nothing():
-    text = page.text({"data": {}, "machine": {}, "records": {}})
+    text = report.text({"archive": {}, "accuracy": {}})
     assert "![" not in text and text.count("Nothing of this has been measured yet.") == 6
     typed = text.split("## Published figures")[1]
     assert ".964" not in typed and typed.count("official test |") == 7
 
 
 def test_nobody_typed_a_number():
-    said = "docs/results.md is not what metrics.json says: run make results."
+    said = "docs/results.md is not what records.json says: run make results."
     text = (ROOT / "docs" / "results.md").read_text("utf-8")
-    assert (ROOT / "docs" / "results" / "metrics.json").is_file()
-    assert text == page.text(metrics.load()), said
+    assert text == report.text(records.load()), said
     named = re.findall(r"!\[.*\]\((.*)\)", text)
     drawn = {f"results/{path.name}" for path in (ROOT / "docs" / "results").glob("*.png")}
     assert set(named) == drawn
@@ -147,19 +137,34 @@ def test_nobody_typed_a_number():
 
 
 def test_pictures(tmp_path):
-    pictures.draw(MADE_UP["records"] | RECIPE, tmp_path)
-    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(pictures.FIGURES)
+    report.draw(MADE_UP["accuracy"] | RECIPE, tmp_path)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(report.FIGURES)
     assert all(path.stat().st_size < 100_000 for path in tmp_path.iterdir())
-    pictures.draw({}, tmp_path)
+    report.draw({}, tmp_path)
     assert not list(tmp_path.iterdir()) and not plt.get_fignums()
 
 
 def test_keep(tmp_path):
-    metrics.keep([{"name": "a", "seed": 1, "job": "a/1", "AUC": np.float64(0.123456)}], tmp_path)
-    metrics.keep([{"name": "a", "seed": 2, "job": "a/2", "AUC": float("nan")}], tmp_path)
-    kept = metrics.load(tmp_path)["records"]
+    file = tmp_path / "records.json"
+    rows = [{"name": "a", "seed": 1, "job": "a/1", "AUC": np.float64(0.123456)}]
+    records.keep("accuracy", rows, file)
+    records.keep("accuracy", [{"name": "a", "seed": 2, "job": "a/2", "AUC": float("nan")}], file)
+    kept = records.load(file)["accuracy"]
     assert kept["a/1"]["AUC"] == 0.1235 and kept["a/2"]["AUC"] is None
-    assert metrics.machine()["scikit-learn"] and kept["a/1"]["cores"]
+    assert kept["a/1"]["versions"]["scikit-learn"] and kept["a/1"]["machine"]["cores"]
+    assert kept["a/1"]["date"] and kept["a/1"]["repeats"] == 1 and "commit" in kept["a/1"]
+
+
+def test_names_stay():
+    """What was measured under a name would else count as missing."""
+    rows, jobs = records.load()["accuracy"].values(), {job.name: job for job in plan.PLAN}
+    assert len(jobs) == 33 and sum(len(job.seeds) for job in jobs.values()) == 53
+    for row in rows:
+        name, seed = row["job"].split("/")
+        assert int(seed) in jobs[name].seeds and row["seed"] == int(seed)
+    assert len({row["job"] for row in rows}) >= 33 and len({row["name"] for row in rows}) >= 53
+    known = {row["name"] for row in rows if row["name"].startswith("ablation_")}
+    assert known == {f"ablation_{one}_{kind}" for one in plan.VARIANTS for kind in plan.HARD}
 
 
 # -- the command, on a tiny archive and jobs of its own
@@ -208,8 +213,9 @@ def command(tmp_path, monkeypatch):
 
     def run(*arguments, jobs=("quick", "last")):
         homes = ["--home", str(tmp_path), "--work", str(tmp_path / "work")]
+        homes += ["--records", str(tmp_path / "records.json")]
         listed = [plan.Job(name, "stub", NAMES[name]) for name in jobs]
-        return run_all.main([*arguments, *homes], listed)
+        return command_line.main([*arguments, *homes], listed)
 
     return run
 
@@ -219,7 +225,7 @@ def test_a_failure_stops_no_other(command, tmp_path, capfd):
     assert command(*source, jobs=("raises", "dies", "last")) == 1
     said = capfd.readouterr()
     assert said.err.endswith("Failed: raises/1, dies/1.\n") and "by intent" in said.out
-    assert set(metrics.load(tmp_path)["records"]) == {"last_a/1", "last_b/1"}
+    assert set(records.load(tmp_path / "records.json")["accuracy"]) == {"last_a/1", "last_b/1"}
     assert "raises (1)" in (tmp_path / "results.md").read_text()
     assert command(*source, jobs=("last",)) == 0  # nothing is left to do
     ran = (tmp_path / "work" / "ran.txt").read_text().split()[::2]
@@ -229,15 +235,17 @@ def test_a_failure_stops_no_other(command, tmp_path, capfd):
 def test_another_archive_is_refused(command, tmp_path, capsys):
     assert command("--source", str(tmp_path / "tiny.zip"), jobs=("quick",)) == 0
     other = packed_again(tmp_path / "other.zip", tmp_path / "tiny.zip")
-    before = (tmp_path / "results" / "metrics.json").read_bytes()
+    before = (tmp_path / "records.json").read_bytes()
     capsys.readouterr()
     assert command("--source", str(other)) == 2
     assert command("--source", str(other), "--only", "last", "--anew") == 2  # it would leave some
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2 and all("another archive" in one for one in said)
-    assert (tmp_path / "results" / "metrics.json").read_bytes() == before
+    assert (tmp_path / "records.json").read_bytes() == before
     assert command("--source", str(other), "--only", "quick", "--anew", "1") == 0
-    assert metrics.load(tmp_path)["data"]["fingerprint"] == setting.fingerprint(other)
+    assert records.load(tmp_path / "records.json")["archive"]["fingerprint"] == setting.fingerprint(
+        other
+    )
     assert (tmp_path / "work" / "ran.txt").read_text().count("quick/1") == 2
 
 
@@ -267,34 +275,35 @@ def test_misuse_is_told_in_a_sentence(command, tmp_path, capsys):
 
 
 SCRIPT = """
-import importlib.util, sys
-sys.path.append({results!r})
-import plan
+import sys
+
+from experiments.accuracy import __main__ as command_line
+from experiments.accuracy.plan import Job
 
 if __name__ == "__main__":
-    import run_all
-    jobs = [plan.Job("quick", "stub", (1,)), plan.Job("slow", "stub"), plan.Job("last", "stub")]
-    sys.exit(run_all.main(sys.argv[1:], jobs))
+    jobs = [Job("quick", "stub", (1,)), Job("slow", "stub"), Job("last", "stub")]
+    sys.exit(command_line.main(sys.argv[1:], jobs))
 """
 
 
 def test_a_broken_off_run_goes_on(command, tmp_path):
-    (tmp_path / "go.py").write_text(SCRIPT.format(results=str(ROOT / "results")))
+    (tmp_path / "go.py").write_text(SCRIPT)
     given = ["--source", tmp_path / "tiny.zip", "--home", tmp_path, "--work", tmp_path / "work"]
+    given += ["--records", tmp_path / "records.json"]
     run = [sys.executable, tmp_path / "go.py", *given]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     states = tmp_path / "work"
     with subprocess.Popen(run, env=env, stdout=subprocess.DEVNULL) as first:
         wait(lambda: list(states.glob("*/state/slow-42.keras")), first)
         first.kill()
-    assert set(metrics.load(tmp_path)["records"]) == {"quick_a/1", "quick_b/1"}
+    assert set(records.load(tmp_path / "records.json")["accuracy"]) == {"quick_a/1", "quick_b/1"}
     ran = (states / "ran.txt").read_text().split()
-    wait(lambda: not runtime.alive(int(ran[-1])))  # what it had started ends with it
+    wait(lambda: not files.alive(int(ran[-1])))  # what it had started ends with it
     done = subprocess.run(run, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     ran = (states / "ran.txt").read_text().split()[::2]
     assert ran == ["quick/1", "slow/42", "slow/42", "last/42"]
-    assert len(metrics.load(tmp_path)["records"]) == 6
+    assert len(records.load(tmp_path / "records.json")["accuracy"]) == 6
     assert not list(states.glob("*/state/*"))  # of no use any more
 
 
@@ -325,18 +334,21 @@ SHARES = ("AUC", "low", "high", "accuracy", "sensitivity", "specificity", "false
 SHARES += ("energy", "chance", "blank", "validation_AUC", "majority", "hidden_accuracy")
 
 
-def checked(records, names):
-    assert [record["name"] for record in records] == list(names)
-    for record in records:
+def checked(found, names):
+    # all four are computed together; 8x8 pixels also stand beside the leave-out tests
+    baselines = {*classifiers.LEARNED, *(name for name in names if name.endswith("_8x8"))}
+    assert [record["name"] for record in found] == list(names)
+    for record in found:
         assert all(0 <= record[key] <= 1 for key in SHARES if key in record)
-        assert record["low"] <= record["high"] and record["seconds"] > 0 and record["seed"] == 42
-        json.dumps({key: metrics._plain(value) for key, value in record.items()})
-    return records
+        assert record["low"] <= record["high"] and record["seed"] == 42
+        assert record["name"] in baselines or record["seconds"] > 0
+        json.dumps({key: records.plain(value) for key, value in record.items()})
+    return found
 
 
 def test_baselines(few):
-    for name in baselines.WAYS:
-        (row,) = checked(baselines.measure(name, 42, few), [name])
+    for name in classifiers.LEARNED:
+        (row,) = checked(classifiers.measure(name, 42, few), [name])
         assert row["train_images"] == 120 and row["test_images"] == 40
         if name == "baseline_larger_class":
             assert (row["AUC"], row["accuracy"], row["specificity"]) == (0.5, 0.5, 0)
@@ -352,7 +364,7 @@ def test_validation_chooses_the_threshold(few):
 def test_smallnet_and_heat_maps(few):
     with pytest.raises(ValueError, match="needs the network of smallnet_course"):
         heat_maps.measure("gradcam_smallnet_course", 42, few)
-    checked(networks.measure("smallnet_course", 42, few), ["smallnet_course"])
+    checked(classifiers.measure("smallnet_course", 42, few), ["smallnet_course"])
     names = ["gradcam_smallnet_course", "hirescam_smallnet_course"]
     rows = checked(heat_maps.measure(names[0], 42, few), names)
     test = few.parts[2]
@@ -361,17 +373,17 @@ def test_smallnet_and_heat_maps(few):
 
 
 def test_the_chapters_smallnet(few):
-    (row,) = networks.measure("smallnet_printed", 42, few._replace(epochs=3))
+    (row,) = classifiers.measure("smallnet_printed", 42, few._replace(epochs=3))
     checked([row], ["smallnet_printed"])
     assert row["restored_AUC"] != row["AUC"] and row["epochs"] == 3
-    (once,) = networks.measure("smallnet_printed", 43, few)
+    (once,) = classifiers.measure("smallnet_printed", 43, few)
     assert once["restored_AUC"] == once["AUC"]  # of one epoch the first is the last
-    assert networks.prose_network().count_params() == 11_132_033
+    assert classifiers.prose_network().count_params() == 11_132_033
 
 
 def test_vgg16(few, monkeypatch):
     monkeypatch.setenv("COURSE_VGG16_WEIGHTS", "none")
-    (row,) = checked(networks.measure("vgg16", 42, few), ["vgg16"])
+    (row,) = checked(classifiers.measure("vgg16", 42, few), ["vgg16"])
     assert row["weights"] == "none" and (few.models / "vgg16.keras").is_file()
 
 
@@ -400,30 +412,31 @@ def test_spreading(few):
     assert {row["labelled_images"] for row in rows} == {len(kept)}
 
 
-def test_a_network_goes_on_as_if_never_stopped(few):
+def test_the_chapters_network_goes_on_as_if_never_stopped(few):
     from helpers import checkpoints, training
     from helpers.backend import keras
 
     def learn(name, *several):
         for epochs in several:
             keras.utils.set_random_seed(1)
-            train, check, _ = networks.streams(few, 8, 1, seed=1)
-            pixels = keras.Input((8, 8, 1))
+            pixels = keras.Input((8, 8, 3))
             x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(pixels))
             model = keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(x))
             training.compiled(model, 2.0)  # too large: the plateau has something to do
-            options = {"plateau": True, "best": few.file(name, 1, "-best.keras")}
-            spent = networks.learned(model, train, check, epochs, few.file(name, 1), **options)
-        return model.get_weights(), float(model.optimizer.learning_rate.numpy()), spent
+            files = {"file": few.file(name, 1), "first": few.file(name, 1, "-first.keras")}
+            _, found = classifiers.timed(
+                classifiers.fit_chapter, model, few, epochs, seed=1, **files
+            )
+        first = checkpoints.load(files["first"]).get_weights()
+        return model.get_weights(), float(model.optimizer.learning_rate.numpy()), found, first
 
     whole, parts = learn("whole", 14), learn("parts", 5, 9, 14)
     assert whole[1] == parts[1] < 2
-    assert all(np.array_equal(a, b) for a, b in zip(whole[0], parts[0], strict=True))
-    assert parts[2] > 0
-    losses = checkpoints.history(few.file("whole", 1))["val_loss"]
-    rise = next(k for k in range(1, 14) if losses[k] > min(losses[:k]))  # the best came before
-    whole, parts = learn("short", rise + 1), learn("halves", rise, rise + 1)
-    assert all(np.array_equal(a, b) for a, b in zip(whole[0], parts[0], strict=True))
+    assert whole[2]["epochs"] == parts[2]["epochs"] == 14 and parts[2]["seconds"] > 0
+    for which in (0, 3):
+        pairs = zip(whole[which], parts[which], strict=True)
+        assert all(np.array_equal(a, b) for a, b in pairs)
+    assert not np.array_equal(whole[0][0], whole[3][0])
 
 
 # -- CompactNet's recipe: what is left out, what is changed
@@ -434,9 +447,9 @@ def drawn():
     return datasets.table("chest_xray")
 
 
-@pytest.mark.parametrize("kind", sorted(shifts.KINDS))
+@pytest.mark.parametrize("kind", sorted(setting.KINDS))
 def test_what_is_left_out_is_never_trained_on(drawn, kind):
-    train, validation, test = shifts.parts(drawn, kind, 42)
+    train, validation, test = setting.left_out(drawn, kind, 42)
     patients = [set(part["group"]) for part in (train, validation, test)]
     assert not patients[0] & patients[2] and not patients[1] & patients[2]
     assert not patients[0] & patients[1] and all(
@@ -454,7 +467,7 @@ def test_what_is_left_out_is_never_trained_on(drawn, kind):
 
 
 def test_the_odd_ends_of_file_size(drawn):
-    train, _, test = shifts.parts(drawn, "file_size", 42)
+    train, _, test = setting.left_out(drawn, "file_size", 42)
     assert 0.14 < len(test) / len(drawn) < 0.16
     size = {id(part): part["path"].map(os.path.getsize) for part in (train, test)}
     for label, smaller in (("NORMAL", test), ("PNEUMONIA", train)):
@@ -464,15 +477,15 @@ def test_the_odd_ends_of_file_size(drawn):
 
 
 def test_the_recipe(few):
-    (row,) = checked(recipe.measure("compactnet", 42, few), ["compactnet"])
+    (row,) = checked(classifiers.measure("compactnet", 42, few), ["compactnet"])
     assert (few.models / "compactnet.keras").is_file() and row["parameters"] < 500_000
     names = ["leave_out_series_8x8", "leave_out_series"]
-    rows = checked_names(recipe.measure("leave_out_series", 42, few), names)
+    rows = checked_names(classifiers.measure("leave_out_series", 42, few), names)
     assert rows[0]["test_images"] == rows[1]["test_images"] > 0
-    assert set(recipe.VARIANTS) == set(lists.VARIANTS)
+    assert set(classifiers.VARIANTS) == set(plan.VARIANTS)
     for variant in ("first", "averaged"):
         name = f"ablation_{variant}_file_size"
-        (row,) = checked(recipe.measure(name, 42, few), [name])
+        (row,) = checked(classifiers.measure(name, 42, few), [name])
         assert (row["variant"], row["kind"], row["epochs"], row["size"]) == (
             variant,
             "file_size",
@@ -481,9 +494,9 @@ def test_the_recipe(few):
         )
 
 
-def checked_names(records, names):
-    assert [record["name"] for record in records] == names
-    return records
+def checked_names(found, names):
+    assert [record["name"] for record in found] == names
+    return found
 
 
 def test_a_half_is_where_both_classes_are_equally_likely(few):
@@ -492,13 +505,13 @@ def test_a_half_is_where_both_classes_are_equally_likely(few):
     # answers far below a half, as of a network that learned from disturbed images only
     odds = [rng.normal(np.where(truth, -2.0, -6.0), 0.5) for truth in sick]
     scores = [1 / (1 + np.exp(-value)) for value in odds]
-    found = recipe.at_half(few.parts, few.classes, *scores)
+    found = classifiers.at_half(few.parts, few.classes, *scores)
     assert found == {"half_accuracy": 1.0, "half_sensitivity": 1.0, "half_specificity": 1.0}
     assert all(value < 0.5 for value in scores[1])
 
 
 def test_the_recipes_sections():
-    text = page.text(MADE_UP | {"records": RECIPE})
+    text = report.text(MADE_UP | {"accuracy": RECIPE})
     eight = line(text, "the odd ends of file size | logistic regression on 8x8 pixels")
     assert eight[2:7] == ["4,000", "780", "1", "0.777", "-"]
     ours = line(text, "the odd ends of file size | CompactNet")
@@ -508,8 +521,9 @@ def test_the_recipes_sections():
     assert "15% of each" in text
 
 
-def test_no_script_hides_another():
-    names = [
-        {path.stem for path in (ROOT / d).glob("*.py")} for d in ("results", "benchmarks", "tools")
-    ]
-    assert names[0] & names[1] == {"run_all"} and not names[0] & names[2]
+def test_each_job_names_a_script_that_measures():
+    scripts = {anomalies.__name__, classifiers.__name__, heat_maps.__name__, spreading.__name__}
+    assert {job.script for job in plan.PLAN} == scripts
+    for job in plan.PLAN:
+        if job.script == classifiers.__name__:
+            assert any(job.name.startswith(start) for start in classifiers.WAYS), job.name

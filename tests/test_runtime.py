@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from helpers import runtime
+from helpers import claims, runtime
 
 
 def test_lessons_1_and_2_start_without_tensorflow():
@@ -28,10 +28,10 @@ def test_tensorflow_loads_without_a_word():
 def test_expect_prints_and_records(capsys, tmp_path, monkeypatch):
     file = tmp_path / "metrics.jsonl"
     monkeypatch.setenv("COURSE_METRICS", str(file))
-    runtime.expect("net.auc", 0.9312, at_least=0.9)
-    runtime.expect("net.images", 1234, equals=1234)
-    runtime.expect("net.gap", -0.5, at_least=-1, at_most=0)
-    runtime.record("net.seconds", 12.5)
+    claims.expect("net.auc", 0.9312, at_least=0.9)
+    claims.expect("net.images", 1234, equals=1234)
+    claims.expect("net.gap", -0.5, at_least=-1, at_most=0)
+    claims.record("net.seconds", 12.5)
     assert capsys.readouterr().out.splitlines() == [
         "net.auc = 0.931 (at least 0.9)",
         "net.images = 1,234 (exactly 1,234)",
@@ -48,28 +48,28 @@ def test_expect_prints_and_records(capsys, tmp_path, monkeypatch):
 )
 def test_expect_stops_a_lesson(value, bounds, capsys):
     with pytest.raises(AssertionError, match="net.figure is .* but the lesson expects"):
-        runtime.expect("net.figure", value, **bounds)
+        claims.expect("net.figure", value, **bounds)
     with pytest.raises(AssertionError):
-        runtime.expect("net.figure", float("nan"), **bounds)
+        claims.expect("net.figure", float("nan"), **bounds)
 
 
 def test_expect_needs_a_bound():
     with pytest.raises(TypeError, match="needs at_least"):
-        runtime.expect("net.auc", 0.9)
+        claims.expect("net.auc", 0.9)
 
 
 def test_expect_asks_for_what_a_student_has_yet_to_compute(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_METRICS", str(tmp_path / "metrics.jsonl"))
-    monkeypatch.setattr(runtime, "_RECORDED", {})
-    runtime.expect("exercise.share", ..., at_least=0.15, at_most=0.4)
-    runtime.expect("exercise.count", ..., equals=0)
+    monkeypatch.setattr(claims, "_RECORDED", {})
+    claims.expect("exercise.share", ..., at_least=0.15, at_most=0.4)
+    claims.expect("exercise.count", ..., equals=0)
     assert capsys.readouterr().out.splitlines() == [
         "exercise.share: your turn (at least 0.15 and at most 0.4)",
         "exercise.count: your turn (exactly 0)",
     ]
-    assert runtime.recorded() == {} and not (tmp_path / "metrics.jsonl").exists()
+    assert claims.recorded() == {} and not (tmp_path / "metrics.jsonl").exists()
     with pytest.raises(TypeError, match="needs at_least"):
-        runtime.expect("exercise.count", ...)
+        claims.expect("exercise.count", ...)
 
 
 def test_source(monkeypatch, tmp_path):
@@ -134,11 +134,11 @@ def test_quiet_lets_nothing_of_a_library_through_but_errors(capfd):
 def test_numbers_of_numpy_are_recorded_as_plain_ones(capsys, monkeypatch):
     import numpy as np
 
-    monkeypatch.setattr(runtime, "_RECORDED", {})
-    runtime.record("a.seconds", np.float32(0.5))
-    runtime.expect("b.count", np.int64(12_345), at_least=1)
-    assert runtime.recorded() == {"a.seconds": 0.5, "b.count": 12_345}
-    assert runtime.recorded("b.") == {"b.count": 12_345}
+    monkeypatch.setattr(claims, "_RECORDED", {})
+    claims.record("a.seconds", np.float32(0.5))
+    claims.expect("b.count", np.int64(12_345), at_least=1)
+    assert claims.recorded() == {"a.seconds": 0.5, "b.count": 12_345}
+    assert claims.recorded("b.") == {"b.count": 12_345}
     assert capsys.readouterr().out == (
         "a.seconds = 0.5 (recorded)\nb.count = 12,345 (at least 1)\n"
     )

@@ -88,17 +88,6 @@ def test_too_few_images_of_every_label(tmp_path):
     assert len(splits.by_patient(table, 0.2)[1]) in (2, 3)
 
 
-def test_a_random_split_takes_images_not_patients(tmp_path):
-    table = write_table(tmp_path, [n // 3 for n in range(300)])
-    one, two = splits.random_split(table, 0.2)
-    assert (len(one), len(two)) == (240, 60)
-    assert one.index.tolist() == list(range(240)) and two.index.tolist() == list(range(60))
-    assert abs((two["label"] == "sick").mean() - 2 / 3) < 0.01
-    assert splits.share_leaked(one, two) > 0.9  # 1 - 0.2 ** 2 of those with two siblings
-    assert two.equals(splits.random_split(table, 0.2)[1])
-    assert not two.equals(splits.random_split(table, 0.2, seed=1)[1])
-
-
 def test_course_split_keeps_the_archives_test_folder(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

@@ -4,26 +4,22 @@ import ast
 import builtins
 import re
 import symtable
-import sys
-from pathlib import Path
 from unittest.mock import MagicMock
 
 import nbformat
 import numpy as np
 import pytest
+import student
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
-from helpers import runtime
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-import student
+from helpers import claims
 
 LESSONS = sorted((student.ROOT / "notebooks").glob("*.ipynb"))
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 # names of the lessons that stubs need for a bound or a condition, as they may be there
 AROUND = {"drawn": True, "chest_drawn": True, "small_log": {"loss": [0.3]}}
-AROUND |= {"leaked": np.array([0.4]), "runtime": runtime}
+AROUND |= {"leaked": np.array([0.4]), "claims": claims}
 
 
 def pair(path):
@@ -42,7 +38,7 @@ def tagged(notebook, tag):
 def checks(source):
     """Return the calls of `expect` in a cell."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    return [call for call in calls if ast.unparse(call.func) == "runtime.expect"]
+    return [call for call in calls if ast.unparse(call.func) == "claims.expect"]
 
 
 @every_lesson
@@ -71,9 +67,7 @@ def test_no_answer_is_left(path):
         line.strip() for c in lesson.cells if c not in answers for line in c.source.split("\n")
     }
     left = {line.strip() for cell in copy.cells for line in cell.source.split("\n")}
-    given = re.compile(
-        r"runtime\.expect\(|from helpers import|for count in \(3, 7, 30\):|if drawn:"
-    )
+    given = re.compile(r"claims\.expect\(|from helpers import|for count in \(3, 7, 30\):|if drawn:")
     for cell in answers:
         lines = {line.strip() for line in cell.source.split("\n")} - others
         lines = {line for line in lines if len(line) > 2 and not given.match(line)}
@@ -113,7 +107,7 @@ def test_every_stub_asks_for_each_result_of_the_answer(path, capsys):
         wanted = [ast.unparse(call.args[0]) for call in checks(answer.source)]
         assert [ast.unparse(call.args[0]) for call in checks(stub.source)] == wanted
         around = {name: MagicMock() for name in names(stub.source)[1] - set(dir(builtins))}
-        exec(stub.source, around | {"runtime": runtime})
+        exec(stub.source, around | {"claims": claims})
         out = capsys.readouterr().out.splitlines()
         assert len(out) >= len(wanted) and all(": your turn (" in line for line in out)
 
@@ -150,24 +144,24 @@ def test_bounds_that_the_answer_computes_are_left_out_and_sums_worked_out():
 from helpers import evaluation
 from scipy.stats import norm
 best = norm.ppf(0.9)  # the trick
-runtime.expect("a.b", best, at_least=0.1, at_most=2 * best)
+claims.expect("a.b", best, at_least=0.1, at_most=2 * best)
 if drawn:
     worst = -best
-    runtime.expect("a.c", worst, equals=2 * (3 + 1), at_most=norm.pdf(0))
+    claims.expect("a.c", worst, equals=2 * (3 + 1), at_most=norm.pdf(0))
 for k in (1, 2):
-    runtime.record(f"a.{k}", k * best)
+    claims.record(f"a.{k}", k * best)
 # That is why."""
     assert student.stub(answer).split("\n") == [
         "from helpers import evaluation",
         "",
         student.TASK.strip(),
         "",
-        'runtime.expect("a.b", ..., at_least=0.1)',
+        'claims.expect("a.b", ..., at_least=0.1)',
         "if drawn:",
-        '    runtime.expect("a.c", ..., equals=8)',
+        '    claims.expect("a.c", ..., equals=8)',
     ]
     with pytest.raises(ValueError, match="nothing bounds 'a.b'"):
-        student.stub('low = 1\nruntime.expect("a.b", 2, at_least=low)')
+        student.stub('low = 1\nclaims.expect("a.b", 2, at_least=low)')
     with pytest.raises(ValueError, match="checks nothing"):
         student.stub("print(1)")
 
@@ -188,10 +182,11 @@ def test_copies_are_the_same_every_time_and_nobodys_work_is_lost(tmp_path, capsy
 
 
 def run(path, root):
-    """Execute a lesson's copy in root/build/student, with helpers in root; return the notebook."""
+    """Execute a lesson's copy in root/build/student, with the packages in root; return it."""
     folder = root / "build" / "student"
     folder.mkdir(parents=True)
-    (root / "helpers").symlink_to(student.ROOT / "helpers")
+    for name in ("helpers", "phantoms"):
+        (root / name).symlink_to(student.ROOT / name)
     notebook = nbformat.reads(student.text(path), as_version=4)
     where = "import helpers, os\nprint(os.path.normpath(helpers.__file__))"
     notebook.cells.append(nbformat.v4.new_code_cell(where))

@@ -7,11 +7,10 @@ import resource
 import signal
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
-import test_fit
+from training_run import PATHS, model, state, stream
 
 from helpers import checkpoints, training
 from helpers.backend import keras
@@ -21,24 +20,15 @@ KILLS, EPOCHS, BATCHES = 20, 45, 6
 
 
 def start(*words):
-    return subprocess.Popen(
-        [*RUN, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [*RUN, *map(str, words)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=PATHS)
 
 
 def finish(process):
     out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return json.loads(out.splitlines()[-1]), out
-
-
-def state(file):
-    """Return how many epochs and how many steps of the optimizer a file holds, read for real."""
-    model = keras.saving.load_model(file)
-    with zipfile.ZipFile(file) as packed:
-        assert packed.testzip() is None
-        done = len(json.loads(packed.read("history.json"))["loss"])
-    return done, int(model.optimizer.iterations.numpy())
 
 
 def strike(process, moment, wait):
@@ -73,9 +63,7 @@ def test_killed_twenty_times_and_more(tmp_path):
         }[wanted]
         process = start(tmp_path, EPOCHS, "--file", file, "--mirror", drive)
         last = strike(process, moment, wait)
-        left = [
-            part for part in tmp_path.glob("*.part") if part.name.endswith(f"{process.pid}.part")
-        ]
+        left = [*tmp_path.glob(f"*-{process.pid}-*.part")]
         if last == "save" and left:
             hits["in a checkpoint"] += 1
         elif last == "batch":
@@ -119,7 +107,7 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path, capsys):
     full = keras.callbacks.LambdaCallback(on_epoch_begin=fill)
     try:
         with pytest.raises(OSError) as caught:
-            training.fit(test_fit.model(), test_fit.stream(), None, 6, file, callbacks=[full])
+            training.fit(model(), stream(), None, 6, file, callbacks=[full])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(caught.value) == (
@@ -127,19 +115,16 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path, capsys):
         "epoch 3 is kept."
     )
     assert state(file) == (3, 12) and [*tmp_path.iterdir()] == [file]
-    log = training.fit(test_fit.model(), test_fit.stream(), None, 6, file)
-    assert log == training.fit(test_fit.model(), test_fit.stream(), None, 6)
+    log = training.fit(model(), stream(), None, 6, file)
+    assert log == training.fit(model(), stream(), None, 6)
 
 
 FULL = """
-    import os, sys
+    import sys
     from pathlib import Path
-    sys.path.insert(0, sys.argv[1])
-    import test_fit
-    import test_survival
-    from helpers import training
-    disk, where = Path(sys.argv[2]), sys.argv[3]
-    file = (disk if where == "disk" else Path(sys.argv[4])) / "run.keras"
+    from training_run import keras, model, state, stream, training
+    disk, where, home = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    file = (disk if where == "disk" else home) / "run.keras"
 
     def fill(epoch, logs):
         if epoch == 3:
@@ -150,17 +135,17 @@ FULL = """
                 except OSError:
                     pass
 
-    full = test_fit.keras.callbacks.LambdaCallback(on_epoch_begin=fill)
-    words = test_fit.model(), test_fit.stream(), None, 5, file
+    full = keras.callbacks.LambdaCallback(on_epoch_begin=fill)
+    words = model(), stream(), None, 5, file
     try:
         training.fit(*words, mirror=None if where == "disk" else disk, callbacks=[full])
     except OSError as error:
         print(error)
     kept = disk / "run.keras"
-    print(test_survival.state(kept)[0], *sorted(path.name for path in disk.iterdir()))
+    print(state(kept)[0], *sorted(path.name for path in disk.iterdir()))
     (disk / "filler").unlink()
-    training.fit(test_fit.model(), *words[1:], mirror=None if where == "disk" else disk)
-    print(test_survival.state(kept)[0])
+    training.fit(model(), *words[1:], mirror=None if where == "disk" else disk)
+    print(state(kept)[0])
 """
 
 
@@ -178,11 +163,8 @@ def test_a_really_full_disk(tmp_path, where):
         pytest.skip("no small disk can be mounted here; the test above fills one otherwise")
     program = tmp_path / "program.py"
     program.write_text("\n".join(line[4:] for line in FULL.splitlines()))
-    tests = Path(__file__).parent
-    words = (
-        f"{mount} && PYTHONPATH={tests.parent} {sys.executable} {program} {tests} {disk} {where}"
-    )
-    done = subprocess.run([*alone, f"{words} {home}"], capture_output=True, text=True)
+    words = f"{mount} && {sys.executable} {program} {disk} {where} {home}"
+    done = subprocess.run([*alone, words], capture_output=True, text=True, env=PATHS)
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
     going = "run.keras: 3 epochs were done before, going on with epoch 4 of 5"
@@ -204,9 +186,9 @@ def test_a_really_full_disk(tmp_path, where):
 def test_other_faults_keep_their_words(tmp_path):
     file = tmp_path / "gone" / "run.keras"
     with pytest.raises(OSError, match=r"run.keras cannot be written \(No such file or directory\)"):
-        checkpoints.save(test_fit.model(), file)
+        checkpoints.save(model(), file)
     with pytest.raises(ValueError, match="keras"):  # no fault of the disk
-        checkpoints.save(test_fit.model(), tmp_path / "run.txt")
+        checkpoints.save(model(), tmp_path / "run.txt")
 
 
 def test_what_others_write_is_left(tmp_path):
@@ -214,9 +196,10 @@ def test_what_others_write_is_left(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
     file = tmp_path / "run.keras"
-    kept = {f"run-{checkpoints.os.getppid()}.part", f"run-2-{ended.pid}.part", "run-mine.part"}
-    for name in [*kept, f"run-{ended.pid}.part"]:
+    alive = f"run-{checkpoints.os.getppid()}-x.part"
+    kept = {alive, f"run-2-{ended.pid}-x.part", "run-mine.part", "run-mine-x.part"}
+    for name in [*kept, f"run-{ended.pid}-x.part"]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.keras").write_text("half")
-    training.fit(test_fit.model(), test_fit.stream(), None, 1, file)
+    training.fit(model(), stream(), None, 1, file)
     assert {path.name for path in tmp_path.iterdir()} == {*kept, "run.keras"}

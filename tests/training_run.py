@@ -9,20 +9,44 @@ history and a digest of the weights.
 import argparse
 import hashlib
 import json
-import sys
+import os
 import time
+import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from helpers import models, pipelines, training
+from helpers.backend import keras, tf
 
-from helpers import models, pipelines, training  # noqa: E402
-from helpers.backend import keras  # noqa: E402
-
+HERE = Path(__file__).resolve().parent
+PATHS = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}  # for such a process
 CLASSES = ("NORMAL", "PNEUMONIA")
+X = np.random.default_rng(0).normal(size=(64, 5)).astype("float32")
+Y = (X[:, :1] > 0).astype("float32")
+
+
+def stream():
+    """Return four batches of numbers, for networks too small to wait for."""
+    return tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+
+
+def model(units=4):
+    """Return a compiled network for them, always with the same weights."""
+    keras.utils.set_random_seed(3)
+    body = [keras.layers.Dense(units, activation="relu"), keras.layers.Dense(1, "sigmoid")]
+    return training.compiled(keras.Sequential([keras.Input((5,)), *body]), 0.01)
+
+
+def state(file):
+    """Return how many epochs and how many steps of the optimizer a file holds, read for real."""
+    saved = keras.saving.load_model(file)
+    with zipfile.ZipFile(file) as packed:
+        assert packed.testzip() is None
+        done = len(json.loads(packed.read("history.json"))["loss"])
+    return done, int(saved.optimizer.iterations.numpy())
 
 
 def images(folder, count=48, pixels=32):
@@ -52,24 +76,24 @@ def network(name, pixels=32, seed=1):
     return training.compiled(made, 1e-3)
 
 
-def digest(model):
-    return hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest()
+def digest(trained):
+    return hashlib.sha256(b"".join(w.tobytes() for w in trained.get_weights())).hexdigest()
 
 
 def say(*words):
     print(*words, flush=True)
 
 
-def watched(model):
-    """Return a callback that says what goes on; its model's save is Keras's, announced."""
-    real = model.save
+def watched(trained):
+    """Return a callback that says what goes on; its network's save is Keras's, announced."""
+    real = trained.save
 
     def save(*args, **kwargs):
         say("save")
         real(*args, **kwargs)
         say("written")
 
-    model.save = save
+    trained.save = save
 
     def batch(number, logs):
         say("batch", number)
@@ -90,24 +114,22 @@ def main():
     parser.add_argument("--file", type=Path)
     parser.add_argument("--mirror", type=Path)
     asked = parser.parse_args()
-    rows, model = (
-        images(asked.folder, pixels=asked.pixels),
-        network(asked.network, asked.pixels, asked.seed),
-    )
+    rows = images(asked.folder, pixels=asked.pixels)
+    trained = network(asked.network, asked.pixels, asked.seed)
     train, check = (
         pipelines.batches(rows, CLASSES, asked.pixels, training=t, batch_size=8)
         for t in (True, False)
     )
     log = training.fit(
-        model,
+        trained,
         train,
         check,
         asked.epochs,
         asked.file,
         asked.mirror,
-        callbacks=[watched(model)] if asked.file else [],
+        callbacks=[watched(trained)] if asked.file else [],
     )
-    say(json.dumps({"log": log, "weights": digest(model)}))
+    say(json.dumps({"log": log, "weights": digest(trained)}))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ SIDEBAR = {
         "docs/instructors.md",
         "docs/results.md",
         "figures/README.md",
-        "benchmarks/README.md",
+        "experiments/speed/README.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
     ],
@@ -164,7 +164,7 @@ def prepare():
             words = relinked((ROOT / page).read_text(encoding="utf-8"), page, placed)
             words = words.replace("<!-- lessons -->", f"{contents(placed)}\n\n{sidebar(placed)}")
             (SOURCE / place).write_text(words, encoding="utf-8")
-    for folder in ("figures", "benchmarks", "docs/results"):
+    for folder in ("figures", "experiments/speed", "docs/results"):
         for picture in (ROOT / folder).glob("*.png"):
             (SOURCE / folder).mkdir(parents=True, exist_ok=True)
             shutil.copy(picture, SOURCE / folder)

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 
 from helpers import runtime
-from helpers.phantoms import chest, fundus, oct
+from phantoms import chest, fundus, oct
 
 NAME = "phantoms"
 ALT = (
@@ -13,7 +13,7 @@ ALT = (
 
 
 def main(folder=runtime.ROOT / "figures"):
-    """Draw four chests, four OCT scans, seven eyes; the outline of a lesson in orange."""
+    """Draw four chests, four OCT scans, seven eyes; the outlines of lesions in orange."""
     rows = [[(name, chest.draw(name, 11 + k)) for k, name in enumerate(chest.LABELS)]]
     rows[0] += [("normal", chest.draw("normal", 21)), ("bacterial", chest.draw("bacterial", 24))]
     rows += [[(name, oct.draw(name, 3 + k)) for k, name in enumerate(oct.LABELS)]]

@@ -78,7 +78,7 @@ def kept(statements, source, local, indent=""):
         call = getattr(node, "value", None)
         if isinstance(node, ast.ImportFrom) and node.module == "helpers":
             yield ast.unparse(node)
-        elif isinstance(call, ast.Call) and ast.unparse(call.func) == "runtime.expect":
+        elif isinstance(call, ast.Call) and ast.unparse(call.func) == "claims.expect":
             yield indent + check(call, source, local)
         elif isinstance(node, ast.If | ast.For):
             known = local - {ast.unparse(node.target)} if isinstance(node, ast.For) else local
@@ -96,7 +96,7 @@ def check(call, source, local):
         raise ValueError(f"Without its solution nothing bounds {ast.unparse(call.args[0])}.")
     parts = [ast.get_source_segment(source, call.args[0]), "..."]
     parts += [f"{arg}={bound(node, source)}" for arg, node in bounds.items()]
-    return f"runtime.expect({', '.join(parts)})"
+    return f"claims.expect({', '.join(parts)})"
 
 
 def bound(node, source):

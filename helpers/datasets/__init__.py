@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers import check, download, runtime
+from helpers import download, images, runtime
 from helpers.datasets.own import own_images
 from helpers.datasets.registry import REGISTRY
-from helpers.phantoms import archives
+from phantoms import archives
 
 __all__ = ["REGISTRY", "archive", "counts", "fetch", "is_sample", "masks", "own_images", "table"]
 
@@ -44,27 +44,23 @@ def archive(name, source=None):
     """
     if name not in REGISTRY:
         raise ValueError(f"There is no data set '{name}': choose one of {', '.join(REGISTRY)}.")
-    source, home = source or runtime.source(), runtime.data_root()
-    entry, archives_home = REGISTRY[name], home / "archives"
+    entry, home = REGISTRY[name], runtime.data_root()
+    source = source or runtime.source()
     if source == "auto":
-        real = [path for path in sorted(home.glob("*.zip")) if _holds(path, entry)]
-        if real:
-            return real[0]
-        if not (runtime.in_colab() or (home / name / "kaggle").is_dir()):
-            return _sample(name)
-        try:
-            return archive(name, "kaggle")
-        except download.DownloadError as error:
-            print(f"{error}\nGoing on with the drawn sample.")
-            return _sample(name)
-    if source == "sample":
-        return _sample(name)
-    if source == "kaggle":
-        download.credentials()
-        return download.kaggle_archive(entry.slug, archives_home, competition=entry.competition)
-    if _holds(Path(source), entry):
-        return Path(source)
-    print(f"{Path(source).name} does not hold {name}: going on with the drawn sample.")
+        for path in sorted(home.glob("*.zip")):
+            if _holds(path, entry):
+                return path
+        if runtime.in_colab() or (home / name / "kaggle").is_dir():
+            try:
+                return archive(name, "kaggle")
+            except download.DownloadError as error:
+                print(f"{error}\nGoing on with the drawn sample.")
+    elif source == "kaggle":
+        return download.kaggle_archive(entry.slug, home / "archives", entry.competition)
+    elif source != "sample":
+        if _holds(Path(source), entry):
+            return Path(source)
+        print(f"{Path(source).name} does not hold {name}: going on with the drawn sample.")
     return _sample(name)
 
 
@@ -87,15 +83,16 @@ def fetch(name, source=None):
     helpers.download.DownloadError
         With one sentence that says what is wrong and what to do.
     """
-    kaggle = runtime.data_root() / name / "kaggle"
-    if kaggle.is_dir() and (source or runtime.source()) in ("auto", "kaggle"):
-        return kaggle  # its archive may have been deleted since, to save room
+    home = runtime.data_root()
+    folder = home / name / "kaggle"
+    if folder.is_dir() and (source or runtime.source()) in ("auto", "kaggle"):
+        return folder  # its archive may have been deleted since, to save room
     packed = archive(name, source)
     if packed.name == f"{name}-sample.zip":
-        download.unpack(_masks_archive(name), runtime.data_root() / name / "sample-masks")
-        return download.unpack(packed, runtime.data_root() / name / "sample")
-    own = packed.parent != runtime.data_root() / "archives"
-    folder = runtime.data_root() / name / (packed.stem if own else "kaggle")
+        download.unpack(_masks_of(packed), home / name / "sample-masks")
+        return download.unpack(packed, home / name / "sample")
+    if packed.parent != home / "archives":
+        folder = home / name / packed.stem
     return download.unpack(packed, folder, check=functools.partial(_compare, name))
 
 
@@ -118,15 +115,15 @@ def table(name, folder=None):
     """
     folder = Path(folder or fetch(name))
     rows = _listed(name, folder)
-    return rows if is_sample(rows) else _some(name, folder, check.readable(rows))
+    return rows if is_sample(rows) else _not_empty(images.readable(rows), name, folder)
 
 
 def _listed(name, folder):
-    rows = _some(name, folder, REGISTRY[name].read(folder))
+    rows = _not_empty(REGISTRY[name].read(folder), name, folder)
     return rows.sort_values("path", ignore_index=True)
 
 
-def _some(name, folder, rows):
+def _not_empty(rows, name, folder):
     if rows.empty:
         raise ValueError(
             f"There are no images of {name} in {folder.name}: unpack the archive again."
@@ -150,11 +147,11 @@ def masks(rows, mask):
     parts = Path(rows["path"].iloc[0]).parts
     root = parts.index("sample")
     bit = archives.mask_names(parts[root - 1]).index(mask)
-    files = [
-        Path(*Path(p).parts[:root], "sample-masks", *Path(p).parts[root + 1 :])
-        for p in rows["path"]
-    ]
-    return [(np.asarray(Image.open(f"{file}.png")) >> bit) & 1 == 1 for file in files]
+    found = []
+    for path in rows["path"]:
+        file = Path(*parts[:root], "sample-masks", *Path(path).parts[root + 1 :])
+        found.append((np.asarray(Image.open(f"{file}.png")) >> bit) & 1 == 1)
+    return found
 
 
 def counts(rows, entry):
@@ -165,15 +162,15 @@ def counts(rows, entry):
 
 
 def _sample(name):
-    path = runtime.data_root() / "archives" / f"{name}-sample.zip"
-    if not (path.is_file() and _masks_archive(name).is_file()):
+    packed = runtime.data_root() / "archives" / f"{name}-sample.zip"
+    if not (packed.is_file() and _masks_of(packed).is_file()):
         print(f"{name}: drawing the sample, once ...")
-        archives.write(name, path.parent)
-    return path
+        archives.write(name, packed.parent)
+    return packed
 
 
-def _masks_archive(name):
-    return runtime.data_root() / "archives" / f"{name}-sample-masks.zip"
+def _masks_of(packed):
+    return packed.with_name(f"{packed.stem}-masks.zip")
 
 
 def _compare(name, folder):
@@ -182,8 +179,8 @@ def _compare(name, folder):
         rows = _listed(name, folder)
     except ValueError as error:  # its sentence says what to do, which is not to free some room
         raise download.DownloadError(str(error)) from None
-    came = {k: n for k, n in counts(rows, entry).items() if k in entry.counts}
-    for note in download.check_counts(came, entry.counts, name):
+    known = {key: n for key, n in counts(rows, entry).items() if key in entry.counts}
+    for note in download.check_counts(known, entry.counts, name):
         print(note)
 
 

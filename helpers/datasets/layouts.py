@@ -1,14 +1,13 @@
 """How each archive's folders and files become a table: path, label, group, split."""
 
-import os
 import re
 from pathlib import Path
 
 import pandas as pd
-from imutils import paths
 
-from helpers.datasets import labels
+from helpers.datasets import own
 
+COLUMNS = ["path", "label", "group", "split"]
 RETINA_LABELS = (
     "opacity",
     "diabetic retinopathy",
@@ -18,51 +17,10 @@ RETINA_LABELS = (
     "retinal vascular occlusion",
     "normal",
 )
-JUNK = (".", "__MACOSX")  # how names begin that are hidden, or that a Mac leaves behind
-LEFT = ("Thumbs.db", "desktop.ini")  # what Windows leaves behind
-CHEST = re.compile(r"(person\d+_(?:bacteria|virus))_|((?:NORMAL2-)?IM-\d+)-")
-
-
-def walk(folder):
-    """Yield every folder below one, and it, with the names of its files, without junk."""
-    # names below the folder only: it may itself lie in a hidden one, such as ~/.cache
-    for home, below, names in os.walk(folder):
-        below[:] = [name for name in below if not name.startswith(JUNK)]
-        yield Path(home), [n for n in names if not n.startswith(JUNK) and n not in LEFT]
-
-
-def within(home, names):
-    """Return str(home / name) of every name, a hundred thousand of them in no time."""
-    start = str(home / "x")[:-1]
-    return [start + name for name in names]
-
-
-def images(folder):
-    """List the images below a folder, by the endings of their names, without junk."""
-    return [home / name for home, names in walk(folder) for name in _image_names(names)]
-
-
-def _image_names(names):
-    return [name for name in names if name.lower().endswith(paths.image_types)]
-
-
-def _frame(found, label, group, split):
-    rows = [(str(path), label(path), group(path), split(path)) for path in found]
-    return pd.DataFrame(rows, columns=["path", "label", "group", "split"])
-
-
-def chest_patient(name):
-    """Return the patient in a chest X-ray's file name: prefix, number and etiology.
-
-    person12_bacteria_47 is patient person12_bacteria; IM-0115-0001 and IM-0115-0001-0002 are
-    patient IM-0115. A name of another shape is a patient of its own.
-    """
-    return _chest_patient(Path(name).stem)
-
-
-def _chest_patient(stem):
-    found = CHEST.match(stem)
-    return found[found.lastindex] if found else stem
+# The patient in a file's name: person12_bacteria of person12_bacteria_47.jpeg, IM-0115 of
+# IM-0115-0001-0002.jpeg; of OCT the number in CNV-1016042-2.jpeg, whatever the class.
+CHEST_PATIENT = r"^(person\d+_(?:bacteria|virus)(?=_)|(?:NORMAL2-)?IM-\d+(?=-))"
+OCT_PATIENT = r"^[^-]*-([^-]+)-"
 
 
 def chest_kind(name):
@@ -73,60 +31,53 @@ def chest_kind(name):
 
 def read_chest_xray(folder):
     """List chest_xray: folders train, val and test, each with NORMAL and PNEUMONIA."""
-    return _from_folders(folder, ("NORMAL", "PNEUMONIA"), _chest_patient)
+    return _from_folders(folder, ("NORMAL", "PNEUMONIA"), CHEST_PATIENT)
+
+
+def read_oct(folder):
+    """List oct2017: folders train, val and test, each with a folder a class.
+
+    One patient may have scans of several classes: the other eye, or another place of the same.
+    """
+    return _from_folders(folder, ("CNV", "DME", "DRUSEN", "NORMAL"), OCT_PATIENT)
 
 
 def _from_folders(folder, classes, patient):
     """List images in train, val and test, each with a folder a class, in capitals or not.
 
-    All but the patient is worked out once a folder: archives hold a hundred thousand files.
+    `patient` is a regular expression; a file that it does not match is a patient of its own.
     """
-    labelled, other = {name.lower(): name for name in classes}, set()
-    parts = [pd.DataFrame(columns=["path", "label", "group", "split"], dtype=str)]
-    for home, names in walk(folder):
-        split, names = home.parent.name.strip().lower(), _image_names(names)
+    classes = {name.lower(): name for name in classes}
+    parts, other = [pd.DataFrame(columns=COLUMNS, dtype=str)], set()
+    for home, names in own.walk(folder):
+        split, names = home.parent.name.strip().lower(), own.image_names(names)
         if not names or split not in ("train", "val", "test"):
             continue
-        label = labelled.get(home.name.strip().lower())
+        label = classes.get(home.name.strip().lower())
         if not label:
             other.add(home.name)
             continue
-        whose = [patient(name.rpartition(".")[0]) for name in names]
-        part = {"path": within(home, names), "label": label, "group": whose}
-        parts.append(pd.DataFrame(part | {"split": split}))
+        stems = pd.Series(names, dtype=str).str.rpartition(".")[0]
+        group = stems.str.extract(patient, expand=False).fillna(stems)
+        part = {"path": own.within(home, names), "label": label, "group": group, "split": split}
+        parts.append(pd.DataFrame(part))
     if other:
-        said = labels.listed(sorted(other), "folder is no class", "folders are no classes")
-        print(f"{said} ({', '.join(classes)}): left out.")
+        count = own.listed(sorted(other), "folder is no class", "folders are no classes")
+        print(f"{count} ({', '.join(classes.values())}): left out.")
     return pd.concat(parts, ignore_index=True)
 
 
 def read_covid(folder):
-    """List covid_radiography, in either release, without its lung masks."""
+    """List covid_radiography, in either release, without its lung masks; patient unknown."""
     # the first release spelled the folders otherwise and had no lung masks beside the images
-    names = {"covid-19": "COVID", "covid": "COVID", "normal": "Normal"}
-    names |= {"lung_opacity": "Lung_Opacity", "viral pneumonia": "Viral Pneumonia"}
-    found = [p for p in images(folder) if "masks" not in p.parts]
-    found = [p for p in found if _class_folder(p).lower() in names]
-    return _frame(found, lambda p: names[_class_folder(p).lower()], str, lambda p: "train")
-
-
-def _class_folder(path):
-    return path.parts[-3] if path.parent.name == "images" else path.parent.name
-
-
-def read_oct(folder):
-    """List oct2017; the patient is the number in CLASS-patient-n.jpeg, whatever the class.
-
-    One patient may have scans of several classes: the other eye, or another place of the same.
-    """
-    classes = ("CNV", "DME", "DRUSEN", "NORMAL")
-    number = re.compile(r"[^-]*-([^-]+)-")
-
-    def patient(stem):
-        found = number.match(stem)
-        return found[1] if found else stem
-
-    return _from_folders(folder, classes, patient)
+    classes = {"covid-19": "COVID", "covid": "COVID", "normal": "Normal"}
+    classes |= {"lung_opacity": "Lung_Opacity", "viral pneumonia": "Viral Pneumonia"}
+    rows = []
+    for home, names in own.walk(folder):
+        label = classes.get((home.parent if home.name == "images" else home).name.lower())
+        if label:
+            rows += [(p, label, p, "train") for p in own.within(home, own.image_names(names))]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def read_rfmid(folder):
@@ -138,25 +89,22 @@ def read_rfmid(folder):
         ("test", "Testing", "Test"),
     ):
         for file in sorted(folder.rglob(f"RFMiD_{csv}_Labels.csv")):
-            rows = labels.read_labels(file, "ID", ("Disease_Risk",))
+            rows = own.read_labels(file, "ID", ("Disease_Risk",))
             rows["path"] = [str(file.parent / home / f"{n}.png") for n in rows["ID"]]
             rows["label"] = rows["Disease_Risk"].map({0: "normal", 1: "abnormal"})
-            labels.say_unnamed(images(file.parent / home), rows, file)
+            own.report_unnamed(own.images(file.parent / home), rows, file)
             parts.append(rows.assign(group=rows["path"], split=split))
-    return labels.existing(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame()
+    return own.existing(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame()
 
 
 def read_vietai(folder):
     """List vietai_retina, labels joined by +, and its unlabelled images; patient unknown."""
     file, home = folder / "train.csv", folder / "train" / "train"
-    rows = labels.read_labels(file, "filename", RETINA_LABELS)
+    rows = own.read_labels(file, "filename", RETINA_LABELS)
     rows["path"] = [str(home / name) for name in rows["filename"]]
-    has = rows[list(RETINA_LABELS)].to_numpy() == 1
-    rows["label"] = [
-        "+".join(n for n, h in zip(RETINA_LABELS, row, strict=True) if h) for row in has
-    ]
-    labels.say_unnamed(images(home), rows, file)
-    others = [{"path": str(p), "split": "unlabelled"} for p in images(folder / "test")]
-    rows = labels.existing(rows.assign(split="train"))
-    rows = pd.concat([rows, pd.DataFrame(others)], ignore_index=True)
+    present = rows[list(RETINA_LABELS)] == 1
+    rows["label"] = ["+".join(present.columns[row]) for row in present.to_numpy()]
+    own.report_unnamed(own.images(home), rows, file)
+    others = [{"path": str(p), "split": "unlabelled"} for p in own.images(folder / "test")]
+    rows = pd.concat([own.existing(rows.assign(split="train")), pd.DataFrame(others)])
     return rows.assign(group=rows["path"])

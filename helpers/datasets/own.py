@@ -1,15 +1,20 @@
-"""A folder of one's own images becomes a table: path, label, group, split."""
+"""Folders and label tables as people have them: to path, label, group, split."""
 
+import io
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
+import numpy as np
 import pandas as pd
+from imutils import paths as files_of
 
-from helpers import check
-from helpers.datasets import labels, layouts
+from helpers import images as pictures
 
+JUNK = (".", "__MACOSX")  # how names begin that are hidden, or that a Mac leaves behind
+WINDOWS_JUNK = ("Thumbs.db", "desktop.ini")
 PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}  # a table program may have written the latter two
 
 
 def own_images(folder, patient=None):
@@ -42,67 +47,60 @@ def own_images(folder, patient=None):
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
-        what = f"{folder} is a file" if folder.exists() else f"There is no folder {folder}"
-        raise ValueError(f"{what}: give the path of the folder that your images are in.")
-    pattern = _pattern(patient)
-    rows = _from_csv(folder) if (folder / "labels.csv").is_file() else _from_folders(folder)
-    if rows.empty:
-        raise ValueError(f"There are no JPEG or PNG images in {folder}: put some there.")
-    if rows["label"].nunique() == 1:
-        one = rows["label"].iloc[0]
-        raise ValueError(f"Every image has the label {one}: add images of another class.")
-    rows = rows.assign(group=_patients(rows, pattern), split="train")
-    return rows[["path", "label", "group", "split"]].sort_values("path", ignore_index=True)
-
-
-def _pattern(patient):
+        fault = f"{folder} is a file" if folder.exists() else f"There is no folder {folder}"
+        raise ValueError(f"{fault}: give the path of the folder that your images are in.")
     try:
-        return None if patient is None else re.compile(patient)
+        pattern = None if patient is None else re.compile(patient)
     except re.error as error:
         raise ValueError(
             f"The patient pattern {patient} is no regular expression ({error}): correct it."
         ) from None
-
-
-def _from_csv(folder):
     file = folder / "labels.csv"
-    rows = labels.read_rows(file, "filename", ("label",))
+    rows = _from_csv(file) if file.is_file() else _from_folders(folder)
+    if rows.empty:
+        raise ValueError(f"There are no JPEG or PNG images in {folder}: put some there.")
+    if rows["label"].nunique() == 1:
+        label = rows["label"].iloc[0]
+        raise ValueError(f"Every image has the label {label}: add images of another class.")
+    rows = rows.assign(group=_patients(rows, pattern), split="train")
+    return rows[["path", "label", "group", "split"]].sort_values("path", ignore_index=True)
+
+
+def _from_csv(file):
+    rows = read_rows(file, "filename", ("label",))
     empty = rows["filename"][rows["label"] == ""]
     if len(empty):
         raise ValueError(
             f"{file.name}, line {empty.index[0]} (filename {empty.iloc[0]}): label is empty: fill "
             "it in."
         )
-    columns = [name for name in ("label", "patient") if name in rows]
-    rows = labels.merge_repeats(rows, file, "filename", columns)
-    rows["path"] = [str(folder / name) for name in rows["filename"]]
-    labels.say_unnamed(layouts.images(folder), rows, file)
-    rows = labels.existing(rows)
-    return check.readable(rows)
+    rows = merge_repeats(rows, file, "filename", rows.columns.intersection(["label", "patient"]))
+    rows["path"] = [str(file.parent / name) for name in rows["filename"]]
+    report_unnamed(images(file.parent), rows, file)
+    return pictures.readable(existing(rows))
 
 
 def _from_folders(folder):
-    found = {}
-    for home, names in layouts.walk(folder):
-        top = home.relative_to(folder).parts[:1]
-        found |= dict.fromkeys(layouts.within(home, names), "".join(top))
-    paths = check.readable(pd.DataFrame({"path": sorted(found)}, dtype=object))["path"].tolist()
-    names = [found[path] for path in paths]
-    direct = [Path(path).name for path in paths if not found[path]]
-    if direct:
-        said = labels.listed(
-            direct, f"image lies in {folder} itself", f"images lie in {folder} itself"
-        )
+    rows = []
+    for home, names in walk(folder):
+        label = "".join(home.relative_to(folder).parts[:1])
+        rows += [(path, label) for path in within(home, names)]
+    rows = pd.DataFrame(sorted(rows), columns=["path", "label"], dtype=str)
+    rows = pictures.readable(rows)
+    loose = [Path(path).name for path in rows["path"][rows["label"] == ""]]
+    if loose:
+        found = listed(loose, f"image lies in {folder} itself", f"images lie in {folder} itself")
         raise ValueError(
-            f"{said}: put every image into a subfolder named after its class, "
-            "or write labels.csv with the columns filename and label."
+            f"{found}: put every image into a subfolder named after its class, or write labels.csv "
+            "with the columns filename and label."
         )
-    if names and {name.lower() for name in names} <= PARTS:
+    labels = sorted(rows["label"].unique())
+    if labels and PARTS.issuperset(label.lower() for label in labels):
         raise ValueError(
-            f"The folders in {folder} are parts of a split ({', '.join(sorted(set(names)))}), not "
-            "classes: give the path of one of them."
+            f"The folders in {folder} are parts of a split ({', '.join(labels)}), not classes: "
+            "give the path of one of them."
         )
-    return pd.DataFrame({"path": paths, "label": names})
+    return rows
 
 
 def _patients(rows, pattern):
@@ -115,11 +113,269 @@ def _patients(rows, pattern):
     known = rows["patient"] if pattern is None else rows["path"].map(lambda p: _found(pattern, p))
     alone = [Path(path).name for path in rows["path"][known == ""]]
     if alone:
-        said = labels.listed(alone, "image has no known patient", "images have no known patient")
-        print(f"{said}: counted as one patient per image.")
+        count = listed(alone, "image has no known patient", "images have no known patient")
+        print(f"{count}: counted as one patient per image.")
     return known.where(known != "", rows["path"])
 
 
 def _found(pattern, path):
     match = pattern.search(os.path.basename(path))
-    return (match[1] if pattern.groups else match[0]) or "" if match else ""
+    if not match:
+        return ""
+    return match[1 if pattern.groups else 0] or ""
+
+
+def read_labels(file, key, columns):
+    """Read a CSV file of labels that are 0 or 1.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        The CSV file.
+    key : str
+        The column that names the image.
+    columns : tuple of str
+        Labels that must be there. A further column of mostly 0 and 1 counts as a label too, any
+        other stays text.
+
+    Returns
+    -------
+    DataFrame
+        One row an image, in the file's order: the key as `read_rows` gives it, each label an
+        integer, 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        As `read_rows` and `merge_repeats`, or when a label is neither 0 nor 1: one sentence with
+        the line, the key and the column.
+    """
+    rows, labels = read_rows(file, key, columns), []
+    for name in rows.columns.drop(key):
+        values = rows[name].map(FLAGS)
+        wrong = values.isna()
+        if name not in columns and wrong.mean() >= 0.5:
+            continue
+        if wrong.any():
+            line = wrong.idxmax()
+            value = f"'{rows.at[line, name]}'" if rows.at[line, name] else "empty"
+            raise ValueError(
+                f"{file.name}, line {line} ({key} {rows.at[line, key]}): {name} is {value}, but a "
+                "label is 0 or 1: correct it."
+            )
+        rows[name] = values.astype(int)
+        labels.append(name)
+    return merge_repeats(rows, file, key, labels).reset_index(drop=True)
+
+
+def read_rows(file, key, columns):
+    """Read a CSV file of images as text.
+
+    A byte-order mark, spaces around names and values, empty lines and columns without a name are
+    passed over; semicolons and tabs separate as well as commas.
+
+    Parameters
+    ----------
+    file, key, columns : pathlib.Path, str, tuple of str
+        As for `read_labels`; the columns may hold any text of one line.
+
+    Returns
+    -------
+    DataFrame
+        All columns as text, what is missing as "", the key as a path with "/"; the index is the
+        line of the file that the row begins on, from 1.
+
+    Raises
+    ------
+    ValueError
+        When the file is no such table, a column is absent, or a key is empty or leads out of the
+        folder: one sentence with the line or the column.
+    """
+    cells = _cells(file)
+    header = cells.iloc[0]
+    _check_header(file, header[header != ""].tolist(), (key, *columns))
+    rows = cells.iloc[1:].set_axis(header.tolist(), axis=1).loc[:, (header != "").tolist()].copy()
+    if rows.empty:
+        raise ValueError(f"{file.name} has no rows below its header: add a line for every image.")
+    for name in (key, *columns):
+        broken = rows[name].str.contains("\n", regex=False)
+        if broken.any():  # a quotation mark that is not closed takes in the lines that follow
+            raise _misquoted(file, broken.idxmax())
+    rows[key] = [_inside(file, line, key, text) for line, text in rows[key].items()]
+    return rows
+
+
+def merge_repeats(rows, file, key, columns):
+    """Keep a key that comes twice once, and print how many do.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `read_rows`.
+    file, key, columns : pathlib.Path, str, list of str
+        The file that it came from, the key, and the columns in which repeated rows must agree.
+
+    Returns
+    -------
+    DataFrame
+        The first row of every key.
+
+    Raises
+    ------
+    ValueError
+        When two rows of one key differ, with the key and both lines.
+    """
+    versions = rows.drop_duplicates([key, *columns])
+    clash = versions[key][versions[key].duplicated()]
+    if len(clash):
+        same = versions[versions[key] == clash.iloc[0]]
+        first, second = same.index[:2]
+        name = next(n for n in columns if same.at[first, n] != same.at[second, n])
+        raise ValueError(
+            f"{file.name}, lines {first} and {second}: {key} {clash.iloc[0]} comes twice, with "
+            f"different values of {name}: remove one of the two."
+        )
+    repeated = rows[key][rows[key].duplicated()]
+    if len(repeated):
+        count = listed(repeated, "row repeats an image", "rows repeat an image")
+        print(f"{file.name}: {count}: kept once.")
+    return rows.drop_duplicates(key)
+
+
+def existing(rows):
+    """Keep the rows whose image is there, and print how many are not.
+
+    Raises
+    ------
+    ValueError
+        When none is.
+    """
+    there = rows["path"].map(lambda path: Path(path).is_file())
+    missing = [Path(path) for path in rows["path"][~there]]
+    if missing and not there.any():
+        raise ValueError(
+            f"None of the images named in the table is there, {missing[0].name} first: correct "
+            f"the names, or put the images into the folder {missing[0].parent.name}."
+        )
+    if missing:
+        names = [path.name for path in missing]
+        kinds = "image named in the table is missing", "images named in the table are missing"
+        print(f"{listed(names, *kinds)}: left out.")
+    return rows[there]
+
+
+def report_unnamed(images, rows, file):
+    """Print how many of the images found on disk, a list of Path, no row of the file names."""
+    named = set(rows["path"])
+    names = sorted(path.name for path in images if str(path) not in named)
+    if names:
+        kinds = f"image is not named in {file.name}", f"images are not named in {file.name}"
+        print(f"{listed(names, *kinds)}: left out.")
+
+
+def listed(names, one, many):
+    """Say how many there are and which is first, e.g. "2 images are missing, a.png first"."""
+    first = list(names)[0]
+    return f"1 {one}, {first}" if len(names) == 1 else f"{len(names):,} {many}, {first} first"
+
+
+def _cells(file):
+    """Return a CSV file's lines that are not empty, all text, the header first, by their number."""
+    text = _text(file)
+    # a spreadsheet writes what is the custom of its country
+    comma = max(",;\t", key=text.strip().partition("\n")[0].count)
+    # one that pads lines with empty values makes some longer than the header
+    text = re.sub(rf"[{comma} \t]+$", "", text, flags=re.MULTILINE)
+    table = text.lstrip("\n")
+    if not table:
+        raise ValueError(f"{file.name} is empty: download it or write it again.")
+    above = len(text) - len(table)  # empty lines
+    options = {"header": None, "skipinitialspace": True, "skip_blank_lines": False}
+    options |= {"dtype": str, "keep_default_na": False}  # "NA" and "007" stay as they are
+    try:
+        cells = pd.read_csv(io.StringIO(table), sep=comma, **options)
+    except pd.errors.ParserError as error:
+        counted = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if not counted:
+            row = re.search(r"row (\d+)", str(error))
+            raise _misquoted(file, above + int(row[1]) + 1) from None
+        columns, line, values = map(int, counted.groups())
+        raise ValueError(
+            f"{file.name}, line {above + line}: it has {values} values for {columns} columns: put "
+            "a value that holds a comma in quotation marks."
+        ) from None
+    breaks = cells.apply(lambda column: column.str.count("\n")).sum(axis=1)
+    cells.index = above + 1 + np.arange(len(cells)) + breaks.cumsum() - breaks
+    cells = cells.apply(lambda column: column.str.strip())
+    return cells[(cells != "").any(axis=1)]
+
+
+def _text(file):
+    if not file.is_file():
+        raise ValueError(f"There is no {file.name} in {file.parent.name}: put it there.")
+    try:
+        text = file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or text.startswith("PK\x03\x04"):  # so begin workbooks and other zip archives
+        raise ValueError(
+            f"{file.name} is no text in UTF-8, as a workbook of Excel is none: save the table as "
+            "CSV UTF-8."
+        )
+    if text.lstrip().startswith("<"):
+        raise ValueError(f"{file.name} is a web page, not a table: download it again.")
+    return text
+
+
+def _misquoted(file, line):
+    return ValueError(
+        f"{file.name}, line {line}: a quotation mark is not closed or in a wrong place: correct it."
+    )
+
+
+def _check_header(file, names, wanted):
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{file.name} has two columns named {twice[0]}: remove or rename one.")
+    for name in wanted:
+        if name not in names:
+            some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            raise ValueError(
+                f"{file.name} has no column {name}, but {some}: add or rename it in the first line."
+            )
+
+
+def _inside(file, line, key, text):
+    path = PureWindowsPath(text)  # knows both kinds of slashes
+    if not text:
+        raise ValueError(f"{file.name}, line {line}: {key} is empty: name the image.")
+    if path.anchor or ".." in path.parts:
+        raise ValueError(
+            f"{file.name}, line {line}: {key} {text} leads out of the images' folder: name a file "
+            "in it."
+        )
+    return path.as_posix()
+
+
+def walk(folder):
+    """Yield every folder below one, and it, with the names of its files, without junk."""
+    # names below the folder only: it may itself lie in a hidden one, such as ~/.cache
+    for home, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(JUNK)]
+        yield Path(home), [n for n in names if not n.startswith(JUNK) and n not in WINDOWS_JUNK]
+
+
+def within(home, names):
+    """Return str(home / name) of every name, a hundred thousand of them in no time."""
+    start = str(home / "x")[:-1]
+    return [start + name for name in names]
+
+
+def images(folder):
+    """List the images below a folder, by the endings of their names, without junk."""
+    return [home / name for home, names in walk(folder) for name in image_names(names)]
+
+
+def image_names(names):
+    """Return those of the names that end as an image's does."""
+    return [name for name in names if name.lower().endswith(files_of.image_types)]

@@ -7,20 +7,17 @@ Pictures and the server's log go to build/browser. Only this folder imports play
 import contextlib
 import re
 import shutil
-import sys
 
+import browser as tool
 import pytest
+import server
 from playwright.sync_api import expect, sync_playwright
 
 from helpers import runtime
 
-sys.path.insert(0, str(runtime.ROOT / "tools"))
-import browser as tool
-import server
-
 ROOT = runtime.ROOT
 PICTURES = ROOT / "build" / "browser"
-COPIED = ("notebooks", "helpers", "pyproject.toml")
+COPIED = ("notebooks", "helpers", "phantoms", "pyproject.toml")
 expect.set_options(timeout=30_000)
 
 

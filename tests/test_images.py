@@ -1,0 +1,219 @@
+"""Every kind of image file: read alike everywhere, or left out everywhere, with its reason."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import spoiled
+from PIL import Image
+
+from helpers import cache, datasets, images, pipelines, training
+from helpers.backend import keras
+
+PICTURE = spoiled.picture()
+WHOLE, BAD = spoiled.whole(PICTURE), spoiled.bad(PICTURE)
+SIZE = 32
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def write(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return str(path)
+
+
+def table(*paths):
+    return pd.DataFrame({"path": list(paths), "label": ["a", "b"] * (len(paths) // 2)})
+
+
+def in_a_batch(path, channels):
+    ((pixels, _),) = pipelines.batches(table(path, path), ("a", "b"), SIZE, channels)
+    return pixels.numpy()[0]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.filterwarnings("error")
+def test_what_is_read_is_read_alike(tmp_path, name, capfd):
+    path = write(tmp_path / "sick" / name, WHOLE[name])
+    assert images.faults([path]) == {}
+    for channels in (1, 3):
+        batch = in_a_batch(path, channels)
+        assert (images.read(path, SIZE, channels) == batch).all()
+        assert (images.read(path, SIZE, channels) == batch).all()
+    (small,) = cache.shrink(table(path, path).drop(1), SIZE)["path"]
+    assert np.abs(in_a_batch(small, 3) - batch).mean() <= 2
+    write(tmp_path / "well/a.png", WHOLE["rgb.png"])
+    (tmp_path / "data").rename(tmp_path.parent / f"{tmp_path.name}-data")
+    assert path in datasets.own_images(tmp_path)["path"].tolist()
+    assert "left out" not in capfd.readouterr().out
+    if name not in ("one-wide.png", "one-high.jpg", "one-pixel.png", "grey12.png"):
+        upright = np.rot90(np.asarray(PICTURE), -1) if "turned" in name else np.asarray(PICTURE)
+        alike = Image.fromarray(np.ascontiguousarray(upright)).resize((SIZE, SIZE), 2)
+        mode = "L" if {"grey", "bits"} & set(name.replace("16", "").split(".")) else "RGB"
+        if "rgba" in name or "clear" in name:
+            return
+        wanted = np.asarray(alike.convert(mode).convert("RGB")).astype(float)
+        assert np.abs(batch - wanted).mean() < (30 if name == "bits.png" else 12)
+
+
+@pytest.mark.parametrize("name", [*BAD, "folder.png", "gone.png"])
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_is_left_out_everywhere(tmp_path, name, capfd):
+    path = str(tmp_path / "sick" / name)
+    if name in BAD:
+        data, why = BAD[name]
+        write(Path(path), data)
+    else:
+        why = "No such file or directory"
+        if name == "folder.png":
+            Path(path).mkdir(parents=True)
+            why = "Is a directory"
+    assert images.faults([path]) == {path: why}
+    good = [write(tmp_path / f"{c}/g.png", WHOLE["rgb.png"]) for c in ("sick", "well")]
+    rows = table(path, *good, good[0])
+    listed = f"1 of 3 files are left out, as no image can be read from them:\n  {name}: {why}\n"
+    assert images.readable(rows).equals(rows[1:]) and capfd.readouterr() == (listed, "")
+    assert cache.shrink(rows, SIZE).index.tolist() == [1, 2, 3]
+    assert capfd.readouterr().out.endswith(listed)
+    with pytest.raises(ValueError) as told:
+        pipelines.batches(rows, ("a", "b"), SIZE)
+    assert str(told.value) == (
+        f"1 of 4 images cannot be read, {name} first ({why}); leave them out with "
+        "images.readable(rows)."
+    )
+    for call in (lambda: images.read(path, SIZE, 1), lambda: images.picture(path)):
+        with pytest.raises(ValueError, match=name) as told:
+            call()
+        assert str(told.value).endswith(".") and "\n" not in str(told.value)
+    if name in BAD:
+        (tmp_path / "data").rename(tmp_path.parent / f"{tmp_path.name}-data")
+        assert datasets.own_images(tmp_path)["path"].tolist() == good
+        assert listed in capfd.readouterr().out
+
+
+def test_a_long_list_is_cut(tmp_path, capsys):
+    rows = table(*(write(tmp_path / f"{n:02}.png", b"text") for n in range(22)))
+    good = write(tmp_path / "good.png", WHOLE["rgb.png"])
+    rows.loc[22] = [good, "a"]
+    assert images.readable(rows)["path"].tolist() == [good]
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 22 and said[20] == "  19.png: no JPEG or PNG in it"
+    assert said[21] == "  and 2 more, see images.faults(paths)"
+    assert list(images.faults(rows["path"])) == rows["path"].tolist()[:22]
+    assert images.readable(rows[:3]).empty
+
+
+def test_a_file_is_decoded_once_until_it_changes(tmp_path, home, monkeypatch):
+    seen, real = [], images._fault
+    monkeypatch.setattr(images, "_fault", lambda path: seen.append(Path(path).name) or real(path))
+    good = write(tmp_path / "good.png", WHOLE["rgb.png"])
+    bad = write(tmp_path / "bad.png", b"")
+    for _ in range(2):
+        assert images.faults([good, bad, good]) == {bad: "empty"}
+    assert seen == ["good.png", "bad.png", "bad.png"]
+    images._known_good.cache_clear()  # as in a new session
+    images.faults([good])
+    assert len(seen) == 3
+    write(tmp_path / "bad.png", WHOLE["rgb.png"])
+    assert images.faults([bad]) == {} == images.faults([bad]) and len(seen) == 4
+    write(tmp_path / "good.png", WHOLE["rgb.png"][:-1])
+    assert images.faults([good]) == {good: "cut off or damaged"}
+
+
+def test_what_a_killed_session_kept_is_used(tmp_path, home):
+    paths = [write(tmp_path / f"{n}.png", WHOLE["rgb.png"]) for n in range(3)]
+    images.faults(paths)
+    store = home / "cache" / "readable.txt"
+    store.write_bytes(store.read_bytes()[:-10])  # the last line is cut off
+    images._known_good.cache_clear()
+    assert images.faults(paths) == {} and len(images._known_good(store)) == 3
+    store.write_bytes(b"\xff\0 rubbish")
+    images._known_good.cache_clear()
+    assert images.faults(paths) == {}
+
+
+def test_nothing_is_kept_where_nothing_can_be(tmp_path, home):
+    home.mkdir()
+    (home / "cache").touch()
+    assert images.faults([write(tmp_path / "a.png", WHOLE["rgb.png"])]) == {}
+
+
+def test_an_archives_bad_images_are_left_out_and_said(tmp_path, capsys):
+    names = [f"chest_xray/train/{c}/{n}.jpeg" for c in ("NORMAL", "PNEUMONIA") for n in range(3)]
+    for name in names:
+        write(tmp_path / name, WHOLE["rgb.jpg"])
+    write(tmp_path / names[1], WHOLE["rgb.jpg"][:-200])
+    found = datasets.table("chest_xray", tmp_path)
+    assert len(found) == 5 and found.index.tolist() == list(range(5))
+    assert capsys.readouterr().out.endswith("from them:\n  1.jpeg: cut off or damaged\n")
+    for name in names:
+        write(tmp_path / name, b"")
+    with pytest.raises(ValueError, match="no images of chest_xray in .*: unpack the archive again"):
+        datasets.table("chest_xray", tmp_path)
+
+
+def folder_of(count, folder, faulty):
+    """Write tiny images of two classes, and faulty ones among them; return name to reason."""
+    reasons, kinds = {}, list(BAD.items())
+    for n in range(count):
+        name = f"{('dark', 'light')[n % 2]}/p{n:04}.png"
+        if n % (count // faulty) == 5 and len(reasons) < faulty:
+            data, why = kinds[len(reasons) % len(kinds)][1]
+            reasons[name] = why
+        else:
+            grey = np.random.default_rng(n).integers(0, 90, (20, 24), np.uint8) + 150 * (n % 2)
+            data = spoiled.encoded("PNG", Image.fromarray(grey.astype(np.uint8)))
+        write(folder / name, data)
+    return reasons
+
+
+def test_training_goes_on_with_the_rest_of_1000(tmp_path, capsys):
+    reasons = folder_of(1000, tmp_path / "mine", 30)
+    assert len(reasons) == 30 and len(set(reasons.values())) == 4
+    rows = datasets.own_images(tmp_path / "mine")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "30 of 1,000 files are left out, as no image can be read from them:"
+    shown = [f"  {Path(name).name}: {why}" for name, why in sorted(reasons.items())]
+    assert said[1:21] == shown[:20] and said[21] == "  and 10 more, see images.faults(paths)"
+    left = {str(tmp_path / "mine" / name) for name in reasons}
+    assert len(rows) == 970 and not left & set(rows["path"])
+    assert (rows["label"] == rows["path"].map(lambda p: Path(p).parent.name)).all()
+    stream = pipelines.batches(rows, ("dark", "light"), 16, training=True)
+    body = [keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D()]
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential([keras.Input((16, 16, 1)), *body, keras.layers.Dense(1, "sigmoid")])
+    log = training.fit(training.compiled(net, 0.1), stream, None, 3)
+    assert len(log["loss"]) == 3 and log["auc"][-1] > 0.99
+    assert sum(len(labels) for _, labels in stream) == 970
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="Linux tells the peak there")
+def test_a_large_image_is_read_without_gigabytes(tmp_path):
+    path = write(tmp_path / "wide.png", spoiled.zeros_png(20_000, 4_000))
+    text = """
+import sys, pandas
+from helpers import cache, check, images, pipelines
+
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(x.split()[1]) for x in lines if x.startswith("VmHWM")) / 1000
+
+before = peak()
+assert images.faults([sys.argv[1]]) == {}
+assert images.read(sys.argv[1], 64, 3).shape == (64, 64, 3)
+assert len(cache.shrink(pandas.DataFrame({"path": [sys.argv[1]]}), 64)) == 1
+print(peak() - before)
+"""
+    run = [sys.executable, "-c", text, path]
+    out = subprocess.run(run, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert float(out.stdout.split()[-1]) < 900  # MB; the 80 million pixels take 240 in RGB
