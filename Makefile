@@ -1,5 +1,5 @@
-# Two promises: `make course` and `make test` each do all the set-up on a machine that has
-# Python 3.11 to 3.13 and make. A second call installs nothing.
+# `make` alone lists what there is. Two promises: `make course` and `make test` each do all the set-up
+# on a machine that has Python 3.11 to 3.13 and make. A second call installs nothing.
 SOURCE ?= auto
 LESSONS ?=
 ONLY ?=
@@ -10,7 +10,41 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 READY := .venv/ready
 
-.PHONY: course test test-slow coverage bench results lab student figures figures-check badges lock clean book test-browser colab rerun
+.PHONY: help course test test-slow coverage bench results lab student figures figures-check badges lock clean book test-browser colab rerun
+
+# what plain `make` says; times are for 2 cores without a GPU, set-up left out
+define HELP
+For students
+  make course          run the lessons, and say what came out                11 minutes
+                         LESSONS="02 04" some; SOURCE=sample, kaggle or PATH.zip: which images
+  make lab             open the lessons in JupyterLab                        seconds
+
+For instructors
+  make student         copies without solutions, in build/student            seconds
+  make book            the read-online edition, in build/book                a minute
+  make figures         run the lessons in place, rewrite their figures       11 minutes
+  make figures-check   draw all figures anew, say which would change         10 minutes
+  make results         page and figures of the results on real X-rays        seconds
+                         SOURCE=PATH.zip measures first what is missing      hours
+
+For contributors
+  make test            format, all quick tests, all lessons strict           11 minutes
+  make test-slow       killed processes, long fuzzing, large folders         longer
+  make test-browser    JupyterLab and the book, in Chromium                  5 minutes
+  make coverage        the branches that tests/ takes: at least 95%          7 minutes
+  make colab           the lessons with Colab's versions; LESSONS="05" one   15 minutes
+  make rerun           every cell twice: does any do something else?         by lesson
+  make bench           measure our ways beside others; ONLY="tables" some    hours
+  make badges          write REPO=owner/name into every badge                seconds
+  make lock            requirements.txt and environment.yml anew             minutes
+  make clean           remove build/ and both environments                   seconds
+
+The first of them sets up .venv, once: two minutes. Times: 2 cores, no GPU, drawn images.
+endef
+export HELP
+
+help:
+	@echo "$$HELP"
 
 course: $(READY)
 	@.venv/bin/python tools/run_course.py --source "$(SOURCE)" --lessons "$(LESSONS)"
@@ -28,7 +62,7 @@ test: $(READY)
 test-slow: $(READY)
 	.venv/bin/python -m pytest tests -m slow -n 2 --dist loadscope
 
-# the branches of helpers/ that tests/ alone takes: pyproject.toml says how many at least
+# the branches of helpers/ and phantoms/ that tests/ alone takes: pyproject.toml says how many at least
 coverage: $(READY)
 	.venv/bin/python -m pytest tests -m "not slow" -n 2 --dist loadscope --cov
 
@@ -46,15 +80,15 @@ test-browser: .venv/browser-ready book
 colab:
 	@$(or $(PYTHON),python3) tools/colab.py --lessons "$(LESSONS)"
 
-# every benchmark, then benchmarks/README.md; SOURCE=PATH.zip adds those on real images, and
+# every benchmark, then experiments/speed/README.md; SOURCE=PATH.zip adds those on real images, and
 # ONLY="tables imports" leaves out the others
 bench: .venv/bench-ready
-	@.venv/bin/python benchmarks/run_all.py --source "$(SOURCE)" --only "$(ONLY)"
+	@.venv/bin/python -m experiments.speed --source "$(SOURCE)" --only "$(ONLY)"
 
 # docs/results.md: SOURCE=PATH.zip measures what is missing on the real chest X-rays, ONLY="vgg16"
 # some of it, ANEW=1 what was measured before too; without SOURCE page and figures are made anew
 results: $(READY)
-	@.venv/bin/python results/run_all.py --source "$(SOURCE)" --only "$(ONLY)" --anew "$(ANEW)"
+	@.venv/bin/python -m experiments.accuracy --source "$(SOURCE)" --only "$(ONLY)" --anew "$(ANEW)"
 
 # what benchmarks compare with and the course does not use; nothing else may move
 .venv/bench-ready: $(READY)

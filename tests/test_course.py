@@ -1,14 +1,11 @@
 """`make course`: names what fails, runs the rest, and reports what the lessons recorded."""
 
 import json
-import sys
-from pathlib import Path
+import re
 
+import badges
 import nbformat
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-import badges
 import run_course
 
 
@@ -21,11 +18,12 @@ def lesson(folder, name, *sources):
 def course(tmp_path, monkeypatch):
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()
-    expect = "from helpers import runtime\nruntime.expect('net.test_auc', 0.91, at_least=0.9)"
+    expect = "from helpers import claims\nclaims.expect('net.test_auc', 0.91, at_least=0.9)"
     lesson(notebooks, "01_fails", "1 + 1", "raise KeyError('no such column')", "2 + 2")
     lesson(notebooks, "02_works", expect)
     monkeypatch.setattr(run_course, "NOTEBOOKS", notebooks)
     monkeypatch.setattr(run_course, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(run_course, "HEADLINES", {"02_works": ("net.test_auc", "net.not_reached")})
     for name in ("COURSE_METRICS", "COURSE_FIGURES"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(name, "")
@@ -45,6 +43,25 @@ def test_a_failing_cell_is_named_and_the_others_run(course, capsys):
     assert [set(row) for row in report["lessons"]] == [{"name", "cells", "seconds"}] * 2
     assert (course / "notebooks/01_fails.ipynb").read_bytes() == before
     assert (course / "build/notebooks/02_works.ipynb").is_file()
+
+
+def test_the_table_shows_what_each_lesson_named(monkeypatch):
+    monkeypatch.setattr(run_course, "HEADLINES", {"01_a": ("b.two", "b.one"), "02_b": ("c.d",)})
+    run = {"cells": 3, "seconds": 2.0, "error": None}
+    first = run | {"name": "01_a", "metrics": {"b.one": 1, "b.two": 0.25, "exercise.last": 7}}
+    second = run | {"name": "02_b", "metrics": {"c.d": 1}, "error": KeyError("x")}
+    lines = run_course.table([first, second]).splitlines()
+    assert lines[2].endswith("2.0  b.two 0.25, b.one 1") and lines[3].endswith("  FAILED")
+
+
+def test_every_headline_is_recorded_in_its_lesson():
+    lessons = {path.stem: path for path in run_course.NOTEBOOKS.glob("*.ipynb")}
+    assert set(run_course.HEADLINES) == set(lessons)
+    for name, headlines in run_course.HEADLINES.items():
+        cells = nbformat.read(lessons[name], as_version=4).cells
+        source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        recorded = re.findall(r'claims\.(?:expect|record)\(\s*"([^"]+)"', source)
+        assert 1 <= len(headlines) <= 3 and set(headlines) <= set(recorded), name
 
 
 def test_lessons_are_chosen_by_number(course):

@@ -19,6 +19,34 @@ from helpers import runtime
 
 NOTEBOOKS = runtime.ROOT / "notebooks"
 BUILD = runtime.ROOT / "build"
+# What came out of each lesson, of all that it records: shown at the end of `make course`.
+HEADLINES = {
+    "01_data_download": ("chest_xray.images", "patients.number", "shortcut.file_size_auc"),
+    "02_splitting": ("random_split.leaked", "course_split.leaked", "course_split.validation_share"),
+    "03_generators": ("pipeline.first_epoch_times", "pipeline.later_epochs_times"),
+    "04_smallnet": ("baseline.8x8_auc", "smallnet.test_auc", "compactnet.test_auc"),
+    "05_vgg16_transfer": ("smallnet.small_test_auc", "vgg16.test_auc", "ppv.at_5_percent"),
+    "06_grad_cam": (
+        "compactnet.pointing_over_chance",
+        "marker.auc_as_in_training",
+        "marker.auc_nobody",
+    ),
+    "07_autoencoder_anomaly_detection": (
+        "chest.best_auc",
+        "chest.best_minus_autoencoder",
+        "chest.false_alarms",
+    ),
+    "08_label_spreading": (
+        "alexnet.test_accuracy",
+        "spreading.largest_gain",
+        "one_vs_normal.minus_three_class",
+    ),
+    "09_retina_capstone": (
+        "compactnet.test_auc",
+        "compactnet.minus_best_rival",
+        "compactnet.lowest_sensitivity",
+    ),
+}
 
 
 def main(arguments=None):
@@ -119,9 +147,8 @@ def table(runs):
     """Return the closing table: lesson, cells, seconds, headline results."""
     lines = [f"\n{'lesson':34} {'cells':>5} {'seconds':>8}  headline results"]
     for lesson in runs:
-        tested = {n: v for n, v in lesson["metrics"].items() if n.endswith("test_auc")}
-        headline = list((tested or lesson["metrics"]).items())[-3:]
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in headline)
+        named = [name for name in HEADLINES.get(lesson["name"], ()) if name in lesson["metrics"]]
+        shown = ", ".join(f"{name} {lesson['metrics'][name]:.3g}" for name in named)
         end = "FAILED" if lesson["error"] else shown
         lines.append(f"{lesson['name']:34} {lesson['cells']:5} {lesson['seconds']:8.1f}  {end}")
     total = sum(lesson["seconds"] for lesson in runs)
