@@ -172,6 +172,7 @@ def _decoded_file(rows, shape):
     files.sweep(file)
     print(f"Decoding {len(rows):,} images into {file.name}, once ...")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with files.whole(file) as part, open(part, "wb") as out:
             for start in range(0, len(paths), PART):
                 out.write(_decoded(paths[start : start + PART], shape, paths).data)

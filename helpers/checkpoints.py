@@ -48,7 +48,6 @@ def save(model, file, history=None):
         weights, model = model.get_weights(), type(model).from_config(model.get_config())
         model.set_weights(weights)
     try:
-        os.scandir(file.parent).close()  # where the folder is gone, somebody should know
         with files.whole(file, sync=True) as part:
             model.save(part)
             if history is not None:
@@ -109,21 +108,19 @@ def _fault(file):
     config = _part(file, "config.json", whole=True)
     if not isinstance(config, dict):
         return "is no whole .keras file: copy or save it again."
-    parts, todo = (
-        [config],
-        "so it is not loaded: ask its maker to save it with layers of Keras only.",
-    )
+    parts, ask = [config], "ask its maker to save it with layers of Keras only."
     for part in parts:  # grows as it is gone through
         inside = part.values() if isinstance(part, dict) else part
         parts += [each for each in inside if isinstance(each, (dict, list))]
         if not isinstance(part, dict) or "class_name" not in part:
             continue
         if part["class_name"] in ("Lambda", "__lambda__"):
-            return f"holds a Lambda layer, that is program code, {todo}"
+            return f"holds a Lambda layer, that is program code, so it is not loaded: {ask}"
         name = part.get("registered_name")
         registered = name and keras.saving.get_registered_object(name)
         if not registered and not str(part.get("module", "keras")).startswith("keras"):
-            return f"holds {part['class_name']}, which Keras does not know, {todo}"
+            kind = part["class_name"]
+            return f"holds {kind}, which Keras does not know, so it is not loaded: {ask}"
     return None
 
 
@@ -300,7 +297,6 @@ def copies(file, mirror):
 
     def put():
         try:
-            os.scandir(copy.parent).close()  # a folder that is gone is not made anew
             if history(copy) != history(file):
                 with files.whole(copy) as part:
                     shutil.copyfile(file, part)

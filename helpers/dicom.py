@@ -100,6 +100,7 @@ def to_png(folder, target):
         png, problem = target / f"{path.relative_to(folder)}.png", ""
         try:
             image = Image.fromarray(read(path))
+            png.parent.mkdir(parents=True, exist_ok=True)
             with files.whole(png) as place:
                 image.save(place, format="PNG")
         except ValueError as error:

@@ -18,7 +18,7 @@ def whole(file, sync=False):
     Parameters
     ----------
     file : str or Path
-        Its folder is made where there is none.
+        Its folder must be there: one that has vanished, such as a drive, is not made anew.
     sync : bool
         Wait until the disk has it, for what must outlive a loss of power.
 
@@ -28,7 +28,6 @@ def whole(file, sync=False):
         Of the same name and on the same disk, in a folder of this process.
     """
     file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
     # a folder, for Keras may put temporary files beside its own; of this process and this call
     folder = Path(tempfile.mkdtemp(".part", f"{file.stem}-{os.getpid()}-", file.parent))
     try:
