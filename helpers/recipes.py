@@ -92,8 +92,8 @@ def smallnet(train, validation, classes, size, epochs, *, seed=SEED, **options):
     tuple of (keras.Model, dict)
         The network, and the history of all epochs.
     """
+    keras.utils.set_random_seed(seed)  # first: how batches are shuffled hangs on it as well
     streams = _streams(train, validation, classes, size, seed, channels=3)
-    keras.utils.set_random_seed(seed)
     model = training.compiled(models.smallnet(size), 3e-4)
     callbacks = [
         keras.callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True),
@@ -131,9 +131,9 @@ def compactnet(
     tuple of (keras.Model, dict)
         The network, and the history of all epochs.
     """
+    keras.utils.set_random_seed(seed)
     streams = _streams(train, validation, classes, size, seed, augmentation=augmentation)
     rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(streams[0]))
-    keras.utils.set_random_seed(seed)
     model = training.compiled(models.compactnet(size), rate, average)
     weights = training.class_weights(pipelines.encode(train["label"], classes).ravel())
     return model, training.fit(model, *streams, epochs, class_weight=weights, **options)
@@ -161,6 +161,7 @@ def vgg16_features(base, train, classes, size, seed=SEED):
         Features float16 [2 N, ...] and labels float32 [2 N, 1], first those of the images as they
         are, in the table's order, then those of the moved ones, shuffled.
     """
+    keras.utils.set_random_seed(seed)
     still = pipelines.batches(train, classes, size, channels=3)
     moved = pipelines.batches(train, classes, size, channels=3, training=True, seed=seed)
     pairs = [cache.features(base, stream) for stream in (still, moved)]
@@ -186,9 +187,9 @@ def vgg16_head(values, labels, held_out, epochs, *, seed=SEED, **options):
         The head, from features to probabilities, to be put on its base by `models.joined`; and the
         history of all epochs.
     """
+    keras.utils.set_random_seed(seed)
     stream = pipelines.feature_batches(values, labels, training=True, seed=seed)
     check = held_out and pipelines.feature_batches(*held_out)
-    keras.utils.set_random_seed(seed)
     head = training.compiled(models.lean_head(values.shape[1:]))
     weights = training.class_weights(labels.ravel())
     return head, training.fit(head, stream, check, epochs, class_weight=weights, **options)
