@@ -201,7 +201,7 @@ def test_a_large_image_is_read_without_gigabytes(tmp_path):
     path = write(tmp_path / "wide.png", spoiled.zeros_png(20_000, 4_000))
     text = """
 import sys, pandas
-from helpers import cache, check, images, pipelines
+from helpers import cache, images
 
 def peak():
     lines = open("/proc/self/status").read().splitlines()
