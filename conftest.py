@@ -1,8 +1,11 @@
 """Tests and lessons under test always use the drawn sample, drawn before the first of them."""
 
 import os
+from pathlib import Path
 
 os.environ["COURSE_SOURCE"] = "sample"
+# a build folder of their own: what a person has trained is never written over by a test
+os.environ["COURSE_BUILD"] = str(Path(__file__).parent / "build" / "tests")
 os.environ["COURSE_WIDGETS"] = "off"  # an explorer is one figure, as in the committed outputs
 
 

@@ -6,13 +6,16 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
+
 import helpers.models  # noqa: F401  so that Keras knows the course's own layers when it loads
-from helpers import files, runtime
+from helpers import cache, files, runtime
 from helpers.backend import keras
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -20,30 +23,47 @@ WAIT = 60  # seconds that a mirror gets to answer at the start, and to catch up 
 _COPYING = {}  # one thread for each copy, so that one that hangs never overtakes a later one
 
 
-def folder(name):
-    """Return build/models/<name>, made if need be: where a network's files go."""
-    path = runtime.ROOT / "build" / "models" / name
+def folder(name, rows):
+    """Return the folder, made if need be, of what a network learns from a table's images.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    rows : DataFrame
+        With columns path and label: other images have another folder, so that nothing that was
+        learned from real ones is written over by what was learned from drawn ones.
+
+    Returns
+    -------
+    pathlib.Path
+        build/models/<name>/<fingerprint of the images>; `COURSE_BUILD` is another build/.
+    """
+    path = runtime.build_root() / "models" / name / cache.fingerprint(rows)
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def save(model, file, history=None):
+def save(model, file, history=None, memory=None):
     """Save a network whole or not at all: beside its place, then renamed.
 
     Parameters
     ----------
     model : keras.Model
         With `history` its optimizer is saved too, to go on from; without, only what predicts.
-    file : pathlib.Path
+    file : str or Path
         Ending in .keras.
     history : dict of str to list, optional
         Kept inside the same file, so that network and history never differ.
+    memory : dict, optional
+        What else a run goes on from: JSON values, in which arrays may stand.
 
     Raises
     ------
     OSError
         When the file cannot be written, as on a full disk. What was there before is kept.
     """
+    file = Path(file)
     if history is None:  # a copy that was never compiled: Keras saves an optimizer with the rest
         weights, model = model.get_weights(), type(model).from_config(model.get_config())
         model.set_weights(weights)
@@ -51,19 +71,64 @@ def save(model, file, history=None):
         with files.whole(file, sync=True) as part:
             model.save(part)
             if history is not None:
-                seeds = [seed.numpy().tolist() for seed in _seeds(model)]
-                with zipfile.ZipFile(part, "a") as packed:
-                    packed.writestr("history.json", json.dumps(history))
-                    packed.writestr("seeds.json", json.dumps(seeds))
+                _add_run(part, model, history, memory or {})
     except (OSError, ValueError, RuntimeError) as error:  # Keras and HDF5 raise all three
-        why, done = reason(error), epochs(file)
-        if why is None:
+        if reason(error) is None:
             raise
-        what = f"{file.name} cannot be written ({why}): mend its folder"
-        if why == "no room":
-            what = f"There is no room for {file.name}: free some on its disk"
-        kept = f"; the state after epoch {done} is kept" if done else ""
-        raise OSError(f"{what} and run this again{kept}.") from error
+        raise _unwritable(file, error) from error
+
+
+def _add_run(file, model, history, memory):
+    """Add what `restore` needs to a network's file, beside what Keras has written."""
+    arrays = []
+
+    def number(array):
+        arrays.append(np.asarray(array))
+        return {"array": len(arrays) - 1}
+
+    seeds = [seed.numpy().tolist() for seed in _seeds(model)]
+    parts = {"history": history, "seeds": seeds, "shapes": _shapes(model), "memory": memory}
+    with zipfile.ZipFile(file, "a") as packed:
+        for name, part in parts.items():
+            packed.writestr(f"{name}.json", json.dumps(part, default=number))
+        with packed.open("memory.npz", "w", force_zip64=True) as out:
+            np.savez(out, *arrays)
+
+
+def _unwritable(file, error):
+    why, done = reason(error), epochs(file)
+    what = f"{file.name} cannot be written ({why}): mend its folder"
+    if why == "no room":
+        what = f"There is no room for {file.name}: free some on its disk"
+    kept = f"; the state after epoch {done} is kept" if done else ""
+    return OSError(f"{what} and run this again{kept}.")
+
+
+def checked(model, file):
+    """Return a run's file as a Path; refuse, before the first epoch, what could not be kept.
+
+    Raises
+    ------
+    ValueError
+        When the name does not end in .keras, or the network or what it is compiled with cannot be
+        saved by Keras.
+    OSError
+        When the folder is missing or cannot be written to.
+    """
+    file = Path(file)
+    if file.suffix != ".keras":
+        raise ValueError(f"{file.name or file} cannot hold a run: let its name end in .keras.")
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            json.dumps(keras.saving.serialize_keras_object(model))
+    except OSError as error:
+        raise _unwritable(file, error) from error
+    except Exception as error:  # of a layer's own get_config, any
+        raise ValueError(
+            f"{model.name} cannot be saved by Keras ({str(error).strip().splitlines()[0]}): mend "
+            "that, or train without a file."
+        ) from error
+    return file
 
 
 def load(file):
@@ -88,10 +153,14 @@ def load(file):
     file = Path(file)
     if not file.is_file():
         raise ValueError(f"There is no file {file.name or file}: check the path.")
-    if fault := _fault(file):
+    config, fault = _checked_config(file)
+    if fault:
         raise ValueError(f"{file.name} {fault}")
     try:
-        return keras.saving.load_model(file, safe_mode=True)
+        if not _unknown(config.get("compile_config") or {}):
+            with contextlib.suppress(Exception):  # a loss of one's own: it predicts without
+                return keras.saving.load_model(file, safe_mode=True)
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises anything on what it cannot build
         raise ValueError(
             f"{file.name} cannot be loaded by Keras {keras.version()}: save it again with this "
@@ -99,33 +168,43 @@ def load(file):
         ) from error
 
 
-def _fault(file):
-    """Say why a file is not loaded: it is broken, or holds more than what Keras knows; or None."""
+def _checked_config(file):
+    """Return what a file says of its network, and why it is not loaded: a few words, or None."""
     with open(file, "rb") as opened:
         if opened.read(8) == b"\x89HDF\r\n\x1a\n":
             cannot = "is HDF5, which Keras cannot load in safe mode, so it is not loaded"
-            return f"{cannot}: ask its maker to save the model as .keras."
+            return None, f"{cannot}: ask its maker to save the model as .keras."
     config = _part(file, "config.json", whole=True)
     if not isinstance(config, dict):
-        return "is no whole .keras file: copy or save it again."
-    parts, ask = [config], "ask its maker to save it with layers of Keras only."
+        return None, "is no whole .keras file: copy or save it again."
+    network = {key: part for key, part in config.items() if key != "compile_config"}
+    what = _unknown(network)
+    ask = "so it is not loaded: ask its maker to save it with layers of Keras only."
+    return config, what and f"holds {what}, {ask}"
+
+
+def _unknown(config):
+    """Name the first thing in a configuration that is program code or unknown to Keras; or None."""
+    parts = [config]
     for part in parts:  # grows as it is gone through
         inside = part.values() if isinstance(part, dict) else part
         parts += [each for each in inside if isinstance(each, (dict, list))]
         if not isinstance(part, dict) or "class_name" not in part:
             continue
         if part["class_name"] in ("Lambda", "__lambda__"):
-            return f"holds a Lambda layer, that is program code, so it is not loaded: {ask}"
+            return "a Lambda layer, that is program code"
         name = part.get("registered_name")
         registered = name and keras.saving.get_registered_object(name)
         if not registered and not str(part.get("module", "keras")).startswith("keras"):
-            kind = part["class_name"]
-            return f"holds {kind}, which Keras does not know, so it is not loaded: {ask}"
+            return f"{part['class_name']}, which Keras does not know"
     return None
 
 
 def restore(model, file, name=None):
     """Bring a network, its optimizer and its seeds to where a run stopped.
+
+    Nothing of the file is built: its numbers go into the network as it is here, so that losses,
+    metrics and layers may be one's own.
 
     Parameters
     ----------
@@ -138,28 +217,66 @@ def restore(model, file, name=None):
 
     Returns
     -------
-    dict of str to list
-        The history of the epochs done.
+    tuple of dict
+        The history of the epochs done, and what was saved as `memory`.
 
     Raises
     ------
     ValueError
-        When the file is broken or holds another network.
+        When the file is broken, holds another network, or the network cannot be built.
     """
+    config, log, seeds = (_part(file, f"{part}.json") for part in ("config", "history", "seeds"))
+    if not log or config is None or seeds is None:
+        raise _no_run(name or file.name, "is broken, or holds no run")
+    if not model.built:
+        _build(model, config.get("build_config") or {})
     try:
-        before, log, seeds = load(file), history(file), _part(file, "seeds.json")
-        model.set_weights(before.get_weights())
         with model.distribute_strategy.scope():
             model.optimizer.build(model.trainable_variables)
-        states = zip(model.optimizer.variables, before.optimizer.variables, strict=True)
-        for new, old in [*states, *zip(_seeds(model), seeds, strict=True)]:
+            if _part(file, "shapes.json") not in (None, _shapes(model)):
+                raise ValueError
+            model.load_weights(file)
+        for new, old in zip(_seeds(model), seeds, strict=True):
             new.assign(old)
-    except (ValueError, TypeError, AttributeError) as error:  # TypeError where there are no seeds
+        return log, _memory(file)
+    except Exception as error:  # a broken part raises anything
+        raise _no_run(name or file.name, "does not hold a run of this network") from error
+
+
+def _no_run(name, what):
+    return ValueError(f"{name} {what}: it is left as it is; name another file for this run.")
+
+
+def _build(model, config):
+    """Give a network without Input its weights, by a call on one blank input of the run's shape."""
+    try:
+        model(np.zeros((1, *config["input_shape"][1:]), np.float32))
+    except Exception as error:  # several inputs, sizes that are left open
         raise ValueError(
-            f"{name or file.name} does not hold a run of this network: delete it, or name another "
-            "file."
+            f"{model.name} has no weights yet, so the run cannot go on: call it on a batch first, "
+            "or begin it with keras.Input."
         ) from error
-    return log
+
+
+def _memory(file):
+    """Return what was saved as memory, its arrays back in their places."""
+    found = _part(file, "memory.json")
+    if found is None:  # the file is of before there was any
+        return {}
+    with zipfile.ZipFile(file) as packed, packed.open("memory.npz") as opened:
+        stored = np.load(opened, allow_pickle=False)
+        arrays = [stored[f"arr_{k}"] for k in range(len(stored.files))]
+
+    def filled(part):
+        if isinstance(part, list):
+            return [filled(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if [*part] == ["array"]:
+            return arrays[part["array"]][()]  # of a single number, the number
+        return {key: filled(each) for key, each in part.items()}
+
+    return filled(found)
 
 
 def history(file):
@@ -169,7 +286,12 @@ def history(file):
 
 def epochs(file):
     """Return how many epochs a file holds, 0 where there is no whole one."""
-    return len(history(file).get("loss", []))
+    return length(history(file))
+
+
+def length(history):
+    """Return how many epochs a history has; a metric may have been measured in some only."""
+    return max(map(len, history.values()), default=0)
 
 
 def _part(file, name, whole=False):
@@ -190,6 +312,11 @@ def _seeds(model):
     """Return the states of what draws at random in a network, which Keras does not save."""
     weights = {id(weight) for weight in model.weights}
     return [state for state in model.variables if id(state) not in weights]
+
+
+def _shapes(model):
+    """Return the shape of every weight of a network, then of every number of its optimizer."""
+    return [list(weight.shape) for weight in [*model.weights, *model.optimizer.variables]]
 
 
 def reason(error):
@@ -220,8 +347,8 @@ def fetch(model, file, mirror, done=0):
 
     Returns
     -------
-    dict of str to list
-        The copy's history, or an empty one where it was not used.
+    tuple of dict or None
+        As `restore`, or None where the copy was not used.
 
     Raises
     ------
@@ -240,9 +367,9 @@ def fetch(model, file, mirror, done=0):
                 shutil.copyfile(copy, part)
                 if _part(part, "history.json", whole=True) is None:
                     raise zipfile.BadZipFile  # so that it is not put in the file's place
-                log = restore(model, part, copy)
+                run = restore(model, part, copy)
                 print(f"{file.name}: fetched from {mirror}")
-                return log
+                return run
     except OSError as error:
         raise OSError(
             f"{copy} cannot be fetched ({reason(error)}): mend this and run it again, "
@@ -250,7 +377,7 @@ def fetch(model, file, mirror, done=0):
         ) from error
     if there > done or (there == 0 and copy.exists()):
         print(f"{copy} holds no whole run and is not used.")
-    return {}
+    return None
 
 
 def _ask(copy):

@@ -65,7 +65,7 @@ def kept(name, train, validation, classes, sample, weights=""):
     settings = runtime.size(name, sample), runtime.epochs(name, sample), SEED, weights
     images = [cache.fingerprint(rows) for rows in (train, validation)]
     key = hashlib.sha256(repr((VERSION, settings, classes, images)).encode()).hexdigest()[:16]
-    return checkpoints.folder(name) / f"v{VERSION}-{key}.keras"
+    return checkpoints.folder(name, train) / f"v{VERSION}-{key}.keras"
 
 
 def smallnet(train, validation, classes, size, epochs, *, seed=SEED, **options):

@@ -89,6 +89,11 @@ def data_root():
     return Path(os.environ.get("COURSE_DATA", ROOT / "data"))
 
 
+def build_root():
+    """Return the folder of what can be made anew, `COURSE_BUILD` or the course's build/."""
+    return Path(os.environ.get("COURSE_BUILD") or ROOT / "build").expanduser()
+
+
 def source():
     """Return `COURSE_SOURCE`: "auto", "sample", "kaggle" or the path of a zip archive.
 

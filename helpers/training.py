@@ -1,6 +1,9 @@
 """Train a network: compile, class weights, fit, and go on after a disconnect."""
 
+import collections
 import contextlib
+import hashlib
+import json
 import time
 import warnings
 
@@ -97,13 +100,14 @@ def fit(model, train, validation, epochs, file=None, mirror=None, **options):
         Of (images, labels); `train` is shuffled already.
     epochs : int
         How many in all, those done before included.
-    file : pathlib.Path, optional
-        A `.keras` file for network, optimizer and history. Where it exists, training goes on
-        after its last epoch, and says so; delete it, and its copy in the mirror, to begin anew.
-        It is written beside and renamed, so that a disconnect at any moment leaves the last whole
-        epoch. In a new process with the same seeds, going on gives the losses of a run that was
-        never stopped.
-    mirror : pathlib.Path, optional
+    file : str or Path, optional
+        A `.keras` file for network, optimizer, history and what callbacks know (EarlyStopping its
+        patience and best weights, say; of a callback of one's own what is kept in numbers, text
+        and arrays). Where it exists, training goes on after its last epoch, and says so; name
+        another one to begin anew. It is written beside and renamed, so that a disconnect at any
+        moment leaves the last whole epoch. In a new process with the same seeds, going on gives
+        the losses of a run that was never stopped.
+    mirror : str or Path, optional
         A folder for a copy of `file`, made in the background after each epoch: Google Drive, say.
         When it vanishes, one line says so and training goes on. Where `file` is missing or has
         fewer epochs, training goes on from the copy.
@@ -118,30 +122,44 @@ def fit(model, train, validation, epochs, file=None, mirror=None, **options):
     Raises
     ------
     ValueError
-        When the file holds another network or is broken, or for several worker processes.
+        Before the first epoch: when the file holds another network, is broken or does not end in
+        .keras, when Keras cannot save the network, or for several worker processes.
     OSError
         When the file cannot be written, as on a full disk, or the mirror is missing at the start.
     """
-    history = _before(model, file, mirror)
-    done = len(history.get("loss", []))
+    file = None if file is None else checkpoints.checked(model, file)
+    history, memory = _before(model, file, mirror)
+    done = checkpoints.length(history)
+    if memory.get("stopped"):
+        epochs = done
     if done:
         rest = f"going on with epoch {done + 1} of {epochs}" if done < epochs else "all are done"
+        rest = "a callback ended the run there" if memory.get("stopped") else rest
         print(f"{file.name}: {done} epochs were done before, {rest}")
     train, validation = _shared(model, train), _shared(model, validation)
-    # Shuffled as often as in the epochs done, the next one is as if nothing had happened: every
-    # iterator shuffles anew, and of a stream whose length it knows Keras 3 makes two an epoch.
-    for _ in range(done * (2 if train.cardinality() >= 0 else 1)):
-        iter(train)
+    _replay(train, done)
+    callbacks, fresh = options.pop("callbacks", None) or [], {}
+    callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    for callback in callbacks:
+        if done and isinstance(callback, keras.callbacks.CSVLogger):
+            callback.append = True  # else it would write over the epochs done
+
+    def begin(logs):
+        for name, callback in _named(callbacks):
+            fresh[name] = _known(callback)
+            vars(callback).update(memory.get("callbacks", {}).get(name, {}))
 
     def keep(epoch, logs):
         for name, value in logs.items():
-            history.setdefault(name, []).append(float(value))
+            history.setdefault(name, []).append(np.asarray(value).tolist())
         if file is not None:
-            checkpoints.save(model, file, history)
+            now = {"stopped": model.stop_training, "callbacks": _learned(callbacks, fresh)}
+            checkpoints.save(model, file, history, now)
             copy()
 
-    keeping = keras.callbacks.LambdaCallback(on_epoch_end=keep)
-    options["callbacks"] = [*options.get("callbacks", []), keeping]
+    # the last of the callbacks: it sees what the others have done
+    keeping = keras.callbacks.LambdaCallback(on_train_begin=begin, on_epoch_end=keep)
+    options["callbacks"] = [*callbacks, keeping]
     steps = {"validation_data": validation, "initial_epoch": done, "epochs": epochs}
     copying = checkpoints.copies(file, mirror) if mirror else contextlib.nullcontext(bool)
     with copying as copy, warnings.catch_warnings():
@@ -151,15 +169,62 @@ def fit(model, train, validation, epochs, file=None, mirror=None, **options):
 
 
 def _before(model, file, mirror):
-    """Bring a network to the last whole epoch of its run, and return the history so far."""
+    """Bring a network to its run's last whole epoch; return the history and memory so far."""
     if file is None:
         if mirror:
             raise ValueError("A mirror holds copies of a file: name the file as well.")
-        return {}
+        return {}, {}
     files.sweep(file)
-    history = checkpoints.restore(model, file) if file.exists() else {}
-    done = len(history.get("loss", []))
-    return (mirror and checkpoints.fetch(model, file, mirror, done)) or history
+    run = checkpoints.restore(model, file) if file.exists() else ({}, {})
+    done = checkpoints.length(run[0])
+    return (mirror and checkpoints.fetch(model, file, mirror, done)) or run
+
+
+def _replay(train, done):
+    """Bring what a stream draws at random to where it was after so many epochs."""
+    if isinstance(train, tf.data.Dataset):
+        # shuffled as often as in the epochs done, the next one is as if nothing had happened: every
+        # iterator shuffles anew, and of a stream whose length it knows Keras 3 makes two an epoch
+        for _ in range(done * (2 if train.cardinality() >= 0 else 1)):
+            iter(train)
+    elif isinstance(train, keras.utils.PyDataset):
+        for _ in range(done):
+            train.on_epoch_end()
+
+
+def _named(callbacks):
+    """Yield each callback with its kind and its place among those of its kind."""
+    seen = collections.Counter()
+    for callback in callbacks:
+        kind = type(callback).__name__
+        yield f"{kind} {seen[kind]}", callback
+        seen[kind] += 1
+
+
+def _known(callback):
+    """Return what a callback keeps in numbers, text and arrays: attribute to (digest, value)."""
+    found = {}
+    for name, value in vars(callback).items():
+        # Keras's monitors turn the sign of min_delta as they begin: it is a setting, not knowledge
+        if name != "min_delta":
+            with contextlib.suppress(TypeError, ValueError):  # files, functions, networks
+                found[name] = json.dumps(value, default=_digest), value
+    return found
+
+
+def _digest(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return hashlib.sha256(value.tobytes()).hexdigest()
+    raise TypeError
+
+
+def _learned(callbacks, fresh):
+    """Return what callbacks know now and did not when training began; `fresh` is what they did."""
+    found = {}
+    for name, callback in _named(callbacks):
+        before, now = fresh.get(name, {}), _known(callback)
+        found[name] = {k: v for k, (d, v) in now.items() if k not in before or before[k][0] != d}
+    return found
 
 
 def _shared(model, stream):

@@ -240,6 +240,7 @@ def test_cells_for_colab_alone(colab):
 
 TRAIN = """
 import numpy as np
+import pandas as pd
 from helpers import checkpoints, training
 from helpers.backend import keras, tf
 
@@ -247,7 +248,8 @@ keras.utils.set_random_seed(1)
 images = np.random.default_rng(0).random((16, 4), "float32")
 stream = tf.data.Dataset.from_tensor_slices((images, images[:, :1] > 0.5)).batch(8)
 model = training.compiled(keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, "sigmoid")]))
-file = checkpoints.folder("tiny") / "run.keras"
+rows = pd.DataFrame({{"path": [], "label": []}})
+file = checkpoints.folder("tiny", rows) / "run.keras"
 log = training.fit(model, stream, None, {epochs}, file, {mirror})
 print(len(log["loss"]))
 """
