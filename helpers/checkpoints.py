@@ -1,5 +1,6 @@
 """Files of networks and of runs: saved, loaded, gone on from after a kill, copied elsewhere."""
 
+import base64
 import contextlib
 import errno
 import json
@@ -80,19 +81,26 @@ def save(model, file, history=None, memory=None):
 
 def _add_run(file, model, history, memory):
     """Add what `restore` needs to a network's file, beside what Keras has written."""
-    arrays = []
-
-    def number(array):
-        arrays.append(np.asarray(array))
-        return {"array": len(arrays) - 1}
-
     seeds = [seed.numpy().tolist() for seed in _seeds(model)]
     parts = {"history": history, "seeds": seeds, "shapes": _shapes(model), "memory": memory}
     with zipfile.ZipFile(file, "a") as packed:
         for name, part in parts.items():
-            packed.writestr(f"{name}.json", json.dumps(part, default=number))
-        with packed.open("memory.npz", "w", force_zip64=True) as out:
-            np.savez(out, *arrays)
+            packed.writestr(f"{name}.json", json.dumps(part, default=_packed))
+
+
+def _packed(array):
+    """Return an array as JSON can hold it."""
+    array = np.asarray(array)
+    bits = base64.b64encode(array.tobytes()).decode()
+    return {"array": bits, "dtype": array.dtype.str, "shape": array.shape}
+
+
+def _unpacked(part):
+    """Return the array that `_packed` made such a part of, a number where it was one."""
+    if part.keys() != {"array", "dtype", "shape"}:
+        return part
+    flat = np.frombuffer(base64.b64decode(part["array"]), part["dtype"])
+    return flat.reshape(part["shape"]).copy()[()]
 
 
 def _unwritable(file, error):
@@ -238,7 +246,7 @@ def restore(model, file, name=None):
             model.load_weights(file)
         for new, old in zip(_seeds(model), seeds, strict=True):
             new.assign(old)
-        return log, _memory(file)
+        return log, _part(file, "memory.json") or {}  # of before there was any, none
     except Exception as error:  # a broken part raises anything
         raise _no_run(name or file.name, "does not hold a run of this network") from error
 
@@ -256,27 +264,6 @@ def _build(model, config):
             f"{model.name} has no weights yet, so the run cannot go on: call it on a batch first, "
             "or begin it with keras.Input."
         ) from error
-
-
-def _memory(file):
-    """Return what was saved as memory, its arrays back in their places."""
-    found = _part(file, "memory.json")
-    if found is None:  # the file is of before there was any
-        return {}
-    with zipfile.ZipFile(file) as packed, packed.open("memory.npz") as opened:
-        stored = np.load(opened, allow_pickle=False)
-        arrays = [stored[f"arr_{k}"] for k in range(len(stored.files))]
-
-    def filled(part):
-        if isinstance(part, list):
-            return [filled(each) for each in part]
-        if not isinstance(part, dict):
-            return part
-        if [*part] == ["array"]:
-            return arrays[part["array"]][()]  # of a single number, the number
-        return {key: filled(each) for key, each in part.items()}
-
-    return filled(found)
 
 
 def history(file):
@@ -303,7 +290,7 @@ def _part(file, name, whole=False):
         with zipfile.ZipFile(file) as packed:
             if whole and packed.testzip():
                 return None
-            return json.loads(packed.read(name))
+            return json.loads(packed.read(name), object_hook=_unpacked)
     except Exception:  # damage raises anything
         return None
 
