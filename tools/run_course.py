@@ -19,6 +19,8 @@ from helpers import runtime
 
 NOTEBOOKS = runtime.ROOT / "notebooks"
 BUILD = runtime.ROOT / "build"
+# without the two last, a lesson saved as a script is a .txt with lines that no Python reads
+LANGUAGE = {"file_extension": ".py", "name": "python", "nbconvert_exporter": "python"}
 # What came out of each lesson, of all that it records: shown at the end of `make course`.
 HEADLINES = {
     "01_data_download": ("chest_xray.images", "patients.number", "shortcut.file_size_auc"),
@@ -138,7 +140,7 @@ def failed(cell):
 def clean(notebook):
     """Drop what differs in every run and no reader needs: times and the exact Python."""
     notebook.metadata.pop("widgets", None)
-    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["language_info"] = dict(LANGUAGE)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
 
