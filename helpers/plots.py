@@ -77,7 +77,8 @@ def grid(images, titles, columns=4, width=8):
     for axis in np.ravel(axes):
         axis.axis("off")
     for axis, image, title in zip(np.ravel(axes), images, titles, strict=False):
-        axis.imshow(np.squeeze(image).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
+        image = image[..., 0] if image.shape[2:] == (1,) else image
+        axis.imshow(image.astype(np.uint8), cmap="gray", vmin=0, vmax=255)
         axis.set_title(title, fontsize=9)
     figure.tight_layout()
     return figure
