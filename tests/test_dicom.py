@@ -24,7 +24,7 @@ READ = """693_J2KI CT_small ExplVR_BigEnd J2K_pixelrep_mismatch JPEG2000 MR_smal
     examples_rgb_color image_dfl liver_1frame rtdose_1frame"""
 REFUSED = {"MR_truncated": "cut off or damaged", "badVR": "damaged header", "rtplan": "no picture"}
 REFUSED |= {"no_meta": "not a DICOM file", "rtdose": "15 frames", "examples_ybr_color": "30 frames"}
-REFUSED |= {"meta_missing_tsyntax": "cut off or damaged", "waveform_ecg": "no picture"}
+REFUSED |= {"meta_missing_tsyntax": "lacks Rows", "waveform_ecg": "no picture"}
 
 
 def refused(path):
