@@ -99,11 +99,12 @@ def _checked(labels, *several):
     labels, found = np.ravel(labels), [_numbers(scores) for scores in several]
     if pd.isna(labels).any():
         raise ValueError("Some labels are missing (NaN): leave these images out.")
-    wrong = sorted({str(label) for label in labels if label not in (0, 1)})
+    wrong = [label for label in labels.tolist() if label not in (0, 1)]
     if wrong:
+        last = max(labels.tolist(), key=str)
         raise ValueError(
-            f"The labels are 0 and 1, but {wrong[0]} is among these: write labels == {wrong[-1]}, "
-            "if that is class 1, and give labels before scores."
+            f"Labels are 0 and 1, not {wrong[0]!r}: write labels == {last!r}, if that is class 1, and "
+            "give labels before scores."
         )
     for scores in found:
         if len(scores) != len(labels):
