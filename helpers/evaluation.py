@@ -103,8 +103,8 @@ def _checked(labels, *several):
     if wrong:
         last = max(labels.tolist(), key=str)
         raise ValueError(
-            f"Labels are 0 and 1, not {wrong[0]!r}: write labels == {last!r}, if that is class 1, and "
-            "give labels before scores."
+            f"Labels are 0 and 1, not {wrong[0]!r}: write labels == {last!r}, if that is class 1, "
+            "and give labels before scores."
         )
     for scores in found:
         if len(scores) != len(labels):
