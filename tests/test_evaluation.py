@@ -220,6 +220,11 @@ def test_an_interval_holds_its_estimate(rows):
     assert low <= auc <= high
 
 
+def test_a_single_draw_does_not_leave_the_estimate_outside():
+    auc, low, high = evaluation.auc_interval(WELL, SCORES, GROUPS, 1)
+    assert low <= auc <= high and low < high
+
+
 @pytest.mark.filterwarnings("error")
 def test_of_a_class_that_is_not_there_no_share_is_known():
     found = evaluation.at_threshold([1, 1], [0.2, 0.9], 0.5)
