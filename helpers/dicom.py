@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import re
 import warnings
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from PIL import Image
 from helpers import files
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+NEEDED = "Rows Columns SamplesPerPixel BitsAllocated PhotometricInterpretation".split()
+# how a data set begins without preamble: group 2, or 8 in one of the three ways to write it
+BARE = re.compile(
+    rb"\x02\0.\0[A-Z]{2}|\x08\0(..[A-Z]{2}|\0\0\x04\0\0\0|[^\0]\0.\0\0\0)|\0\x08..[A-Z]{2}",
+    re.DOTALL,
+)
 NO_DECODER = ("missing dependencies", "does not support", "is not supported")  # pydicom's words
 
 
@@ -41,25 +48,28 @@ def read(path):
         be decoded: one sentence with the file's name and what to do.
     """
     pydicom, data, name = _pydicom(), contents(path), Path(path).name
-    if data[128:132] != b"DICM":  # PS3.10, 7.1
+    if not _is_begin(data):
         raise ValueError(f"{name} is not a DICOM file (no DICM at byte 128); check what it is.")
     with warnings.catch_warnings(action="ignore"):
         try:
-            file = pydicom.dcmread(io.BytesIO(data))
+            file = pydicom.dcmread(io.BytesIO(data), force=True)
             frames = int(file.get("NumberOfFrames") or 1) * any(map(file.get, PIXELS))
+            if frames == 1:
+                _complete(file)
         except Exception as error:  # pydicom raises anything on what it does not expect; so below
             raise ValueError(f"{name} has a damaged header; copy it again.") from error
         if not frames:
             raise ValueError(f"{name} holds no picture, or is cut off before it; check the file.")
         if frames > 1:
             raise ValueError(f"{name} holds {frames} frames, not one; export the one you want.")
+        if lacks := [word for word in NEEDED if file.get(word) is None]:
+            raise ValueError(f"{name} lacks {', '.join(lacks)} in its header; export a PNG.")
         try:
             stored = file.pixel_array  # YBR is RGB from here
         except Exception as error:
             how = "is cut off or damaged; copy it again"
             if any(words in str(error) for words in NO_DECODER):
-                kind = file.file_meta.TransferSyntaxUID.name
-                how = f"is compressed ({kind}); pip install pylibjpeg pylibjpeg-libjpeg first"
+                how = _advice(file.file_meta.TransferSyntaxUID)
             raise ValueError(f"{name} {how}.") from error
         try:
             colour = stored.ndim == 3 or file.PhotometricInterpretation == "PALETTE COLOR"
@@ -112,11 +122,15 @@ def to_png(folder, target):
 
 
 def is_dicom(path):
-    """Tell by the letters DICM at byte 128 (PS3.10, 7.1), or else by the ending .dcm or .dicom."""
+    """Tell by how a file begins, with or without preamble, or else by the ending .dcm or .dicom."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
-        if file.read(132)[128:] == b"DICM":
+        if _is_begin(file.read(132)):
             return True
     return Path(path).suffix.lower() in (".dcm", ".dicom")
+
+
+def _is_begin(data):
+    return data[128:132] == b"DICM" or bool(BARE.match(data))  # PS3.10, 7.1; older files
 
 
 def contents(path):
@@ -140,6 +154,34 @@ def _pydicom():
     # it logs, and warns besides, where a file breaks the standard but can be read all the same
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
     return pydicom
+
+
+def _complete(file):
+    """Bring to the top level what pydicom's steps look for there, where a file has it elsewhere."""
+    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in (file.get(groups) or [])[:1]:  # one frame (PS3.3, C.7.6.16)
+            for kind in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+                for values in group.get(kind) or []:
+                    file.update(values)
+    native = "PixelData" in file and not file["PixelData"].is_undefined_length
+    if native and "TransferSyntaxUID" not in file.file_meta:
+        implicit, little = file.original_encoding
+        kind = "Implicit" if implicit else "Explicit"
+        end = "Little" if little else "Big"
+        file.file_meta.TransferSyntaxUID = getattr(_pydicom().uid, f"{kind}VR{end}Endian")
+
+
+def _advice(syntax):
+    """Say what helps where pixels are compressed in a way that cannot be decoded here."""
+    try:
+        missing = _pydicom().pixels.get_decoder(syntax).missing_dependencies
+    except NotImplementedError:  # films, mostly
+        missing = ()
+    package = re.search(r"pylibjpeg-\w+", " ".join(missing))
+    how = (
+        f"pip install pylibjpeg {package[0]} first" if package else "no package helps: export a PNG"
+    )
+    return f"is compressed ({syntax.name}); {how}"
 
 
 def _grey(file, stored):

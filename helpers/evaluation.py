@@ -29,7 +29,8 @@ def auc_interval(labels, scores, groups, repeats=REPEATS):
     scores : array of float
         [N], higher for class 1.
     groups : array
-        [N], the patient of every image.
+        [N], the patient of every image; one whose patient is unknown (None, NaN) is a patient of
+        its own, here and below.
     repeats : int
         Draws; one that lacks a class does not count.
 
@@ -41,10 +42,11 @@ def auc_interval(labels, scores, groups, repeats=REPEATS):
     Raises
     ------
     ValueError
-        When there is only one class.
+        When there is only one class, labels are not 0 and 1, or scores are not numbers.
     """
-    auc = roc_auc_score(*_two_classes(labels, scores))
-    return float(auc), *_middle(_aucs(labels, [scores], groups, repeats)[0])
+    labels, scores = _two_classes(labels, scores)
+    auc = float(roc_auc_score(labels, scores))
+    return auc, *_middle(auc, _aucs(labels, [scores], groups, repeats)[0])
 
 
 def auc_difference(labels, first, second, groups):
@@ -67,28 +69,65 @@ def auc_difference(labels, first, second, groups):
     tuple of float
         Second AUC minus first, lower and upper end, each -1..1.
     """
-    aucs = [roc_auc_score(*_two_classes(labels, scores)) for scores in (first, second)]
-    draws = _aucs(labels, [first, second], groups, REPEATS)
-    return float(aucs[1] - aucs[0]), *_middle(draws[1] - draws[0])
+    labels, *both = _two_classes(labels, first, second)
+    aucs = [roc_auc_score(labels, scores) for scores in both]
+    gain, draws = float(aucs[1] - aucs[0]), _aucs(labels, both, groups, REPEATS)
+    return gain, *_middle(gain, draws[1] - draws[0])
 
 
 def mean_interval(values, groups):
     """Return the mean and its 95% interval, by drawing patients; see `auc_interval`."""
-    values = np.ravel(values).astype(float)
-    means = [times @ values / times.sum() for times in _patients(groups, REPEATS)]
-    return float(values.mean()), *_middle(means)
+    values = _numbers(values)
+    mean = float(values.mean())
+    means = [times @ values / times.sum() for times in _patients(groups, REPEATS, len(values))]
+    return mean, *_middle(mean, means)
 
 
-def _two_classes(labels, scores):
-    labels, scores = np.ravel(labels).astype(float), np.ravel(scores)
-    if len(np.unique(labels)) < 2:
-        raise ValueError("An AUC needs images of both classes.")
-    return labels, scores
+def _numbers(values):
+    """Return values as floats [N]; ValueError, a sentence, where one is no number."""
+    try:
+        numbers = np.ravel(values).astype(float)
+    except (TypeError, ValueError):
+        raise ValueError("Scores are numbers, not text or None: give one an image.") from None
+    if not len(numbers) or not np.isfinite(numbers).all():
+        raise ValueError("Some scores are missing (NaN), or all: leave these images out.")
+    return numbers
 
 
-def _patients(groups, repeats):
-    """Draw patients with replacement; yield how often each image comes."""
-    patient = pd.factorize(np.asarray(groups))[0]
+def _checked(labels, *several):
+    """Return labels and scores as floats [N]; ValueError, a sentence, where they do not fit."""
+    labels, found = np.ravel(labels), [_numbers(scores) for scores in several]
+    if pd.isna(labels).any():
+        raise ValueError("Some labels are missing (NaN): leave these images out.")
+    wrong = [label for label in labels.tolist() if label not in (0, 1)]
+    if wrong:
+        last = max(labels.tolist(), key=str)
+        raise ValueError(
+            f"Labels are 0 and 1, not {wrong[0]!r}: write labels == {last!r}, if that is class 1, "
+            "and give labels before scores."
+        )
+    for scores in found:
+        if len(scores) != len(labels):
+            raise ValueError(
+                f"There are {len(labels)} labels and {len(scores)} scores: give pairs."
+            )
+    return labels.astype(float), *found
+
+
+def _two_classes(labels, *several):
+    checked = _checked(labels, *several)
+    if len(np.unique(checked[0])) < 2:
+        raise ValueError("An AUC needs images of both classes, and so does a threshold.")
+    return checked
+
+
+def _patients(groups, repeats, count):
+    """Draw patients with replacement; yield how often each of `count` images comes."""
+    patient = pd.factorize(pd.Series(list(groups), dtype=object))[0]
+    if len(patient) != count:
+        raise ValueError(f"There are {count} images, but {len(patient)} groups: give one an image.")
+    unknown = patient < 0
+    patient[unknown] = patient.max() + 1 + np.arange(unknown.sum())
     rng, count = np.random.default_rng(SEED), patient.max() + 1
     for _ in range(repeats):
         yield np.bincount(rng.integers(count, size=count), minlength=count)[patient]
@@ -101,8 +140,8 @@ def _aucs(labels, several, groups, repeats):
     that lacks a class, possible with few patients, does not count.
     """
     places = [np.unique(np.ravel(scores), return_inverse=True)[1] for scores in several]
-    labels, found = np.ravel(labels).astype(float), []
-    for times in _patients(groups, repeats):
+    found = []
+    for times in _patients(groups, repeats, len(labels)):
         row = []
         for place in places:
             sick = np.bincount(place, times * labels)
@@ -115,8 +154,10 @@ def _aucs(labels, several, groups, repeats):
     return found[:, ~np.isnan(found[0])]
 
 
-def _middle(draws):
-    return tuple(float(end) for end in np.quantile(draws, [0.025, 0.975]))
+def _middle(estimate, draws):
+    """Return the ends of the middle 95% of the draws, no further in than the estimate."""
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return min(float(low), estimate), max(float(high), estimate)
 
 
 def choose_threshold(labels, scores):
@@ -129,22 +170,27 @@ def choose_threshold(labels, scores):
     float
         Halfway between the two scores it falls between; `score >= threshold` is class 1.
     """
-    labels, scores = np.ravel(labels) == 1, np.ravel(scores).astype(float)
+    labels, scores = _two_classes(labels, scores)
     values, place = np.unique(scores, return_inverse=True)
-    missed = np.cumsum(np.bincount(place, labels)) / max(labels.sum(), 1)
-    cleared = np.cumsum(np.bincount(place, ~labels)) / max((~labels).sum(), 1)
+    missed = np.cumsum(np.bincount(place, labels)) / labels.sum()
+    cleared = np.cumsum(np.bincount(place, 1 - labels)) / (1 - labels).sum()
     best = int(np.argmax((cleared - missed)[:-1])) if len(values) > 1 else 0
     return float(values[best : best + 2].mean())
 
 
 def at_threshold(labels, scores, threshold):
-    """Return accuracy, sensitivity and specificity of `score >= threshold`, each 0..1."""
-    labels, called = np.ravel(labels) == 1, np.ravel(scores) >= threshold
-    return {
-        "accuracy": float((called == labels).mean()),
-        "sensitivity": float(called[labels].mean()),
-        "specificity": float((~called)[~labels].mean()),
+    """Return accuracy, sensitivity and specificity of `score >= threshold`, each 0..1.
+
+    Sensitivity is NaN where there are no images of class 1, and specificity where none of class 0.
+    """
+    labels, scores = _checked(labels, scores)
+    right = (scores >= threshold) == labels
+    sides = {
+        "accuracy": right,
+        "sensitivity": right[labels == 1],
+        "specificity": right[labels == 0],
     }
+    return {name: float(side.mean()) if len(side) else np.nan for name, side in sides.items()}
 
 
 def trivial_scores(train, parts, positive):
@@ -166,6 +212,11 @@ def trivial_scores(train, parts, positive):
         A baseline to its scores, float [N] for each part, higher for class 1.
     """
     truth = (train["label"] == positive).to_numpy()
+    if truth.all() or not truth.any():
+        kinds = ", ".join(map(str, train["label"].unique()))
+        raise ValueError(
+            f"Train needs images with the label {positive}, and others: it has {kinds}."
+        )
     tables = [train, *parts]
     paths = pd.Index(pd.concat(tables)["path"].unique())  # each file is decoded once
     shrunk = thumbnails(paths)
@@ -245,11 +296,16 @@ def predict_image(model, path):
     ValueError
         When the model takes or gives something else, or the file cannot be read.
     """
+    from helpers import models  # only here: it loads TensorFlow, and lessons 1 and 2 need none
+
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     square = isinstance(takes, tuple) and len(takes) == 4 and takes[1] == takes[2]
     if not square or takes[3] not in (1, 3):
         raise ValueError(f"{model.name} takes no square grey or RGB images; use a model that does.")
     if gives != (None, 1):
         raise ValueError(f"{model.name} gives more than one number; use one with one sigmoid unit.")
+    unit = getattr(models.answering(model), "activation", None)
+    if getattr(unit, "__name__", "") != "sigmoid":
+        raise ValueError(f"{model.name} gives no probability: end it with one sigmoid unit.")
     image = images.read(path, takes[1] or 224, takes[3])
     return float(np.ravel(model(np.float32(image)[None], training=False))[0])

@@ -8,6 +8,7 @@ import contextlib
 import cv2
 import numpy as np
 
+from helpers import models
 from helpers.backend import keras, tf
 
 METHODS = ("gradcam", "hirescam")
@@ -21,13 +22,14 @@ def heat_maps(model, images, class_index=None, layer=None, method="gradcam"):
     Parameters
     ----------
     model : keras.Model
-        Sequential or functional, flat or with a backbone inside, new or loaded from a file. Its
-        last layer has one sigmoid unit, or a softmax or linear unit for each class.
+        Sequential or functional, flat or with a backbone inside, new or loaded from a file, with
+        one input and one output: a sigmoid unit, or a softmax or linear unit for each class.
     images : array
         [N, H, W, C] in 0..255, as the model takes them.
     class_index : int or array of int, optional
-        The class explained, one for all images or one each. For a sigmoid unit 1 is the class
-        whose probability it gives and 0 the other. The class each image is called when None.
+        The class explained, one for all images or one each, [N] or [N, 1]. For a sigmoid unit 1 is
+        the class whose probability it gives and 0 the other. The class each image is called when
+        None.
     layer : str, optional
         The name of the layer whose output is weighed; the last one with rows and columns that is
         not pooling when None.
@@ -44,14 +46,26 @@ def heat_maps(model, images, class_index=None, layer=None, method="gradcam"):
     Raises
     ------
     ValueError
-        When the layer, the class or the method does not exist.
+        When the layer, the class or the method does not exist, the images are none that the model
+        takes, or it has several inputs or outputs.
     """
     if method not in METHODS:
         raise ValueError(f"There is no method '{method}': choose gradcam or hirescam.")
+    shape = np.shape(images)
+    if len(shape) != 4:
+        raise ValueError(f"Images are [N, H, W, C], not {list(shape)}: write images[None] for one.")
     if not model.built:  # a Sequential without Input has no shapes before its first call
         model(tf.cast(images[:1], tf.float32))
-    layer, last = find_layer(model, layer), _leaves(model)[-1]
-    wanted = None if class_index is None else np.broadcast_to(class_index, len(images))
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            f"{model.name} has {len(model.inputs)} inputs and {len(model.outputs)} outputs: build "
+            "keras.Model(inputs, output) with one of each, and explain that."
+        )
+    takes = model.inputs[0].shape[1:]
+    if len(takes) != 3 or any(a not in (None, b) for a, b in zip(takes, shape[1:], strict=True)):
+        raise ValueError(f"{model.name} takes images {list(takes)}, but these are {shape[1:]}.")
+    layer, last = find_layer(model, layer), models.answering(model)
+    wanted = None if class_index is None else _classes(class_index, len(images))
     maps = np.zeros((len(images), *images.shape[1:3]), np.float32)
     for start in range(0, len(images), BATCH):
         part = slice(start, start + BATCH)
@@ -61,15 +75,27 @@ def heat_maps(model, images, class_index=None, layer=None, method="gradcam"):
     return maps
 
 
+def _classes(class_index, count):
+    """Return whole numbers, one an image, from one number or the labels of a batch."""
+    try:
+        wanted = np.ravel(class_index).astype(float)
+    except (TypeError, ValueError):
+        wanted = np.array([np.nan])
+    if len(wanted) not in (1, count) or (wanted % 1 != 0).any():
+        raise ValueError(f"class_index is one class for all, or one for each of {count}: 0, 1, ...")
+    return np.broadcast_to(wanted.astype(int), count)
+
+
 def find_layer(model, layer=None):
     """Return a layer by its name, wherever it is inside the model; the default one when None.
 
     Raises
     ------
     ValueError
-        When there is none, with the names there are.
+        When there is none of more than one cell, with the names there are.
     """
-    spatial = [leaf for leaf in _leaves(model) if len(_shape(leaf)) == 4]
+    spatial = [leaf for leaf in models.leaves(model) if len(_shape(leaf)) == 4]
+    spatial = [leaf for leaf in spatial if _shape(leaf)[1:3] != (1, 1)]
     if layer is None:
         fit = [leaf for leaf in spatial if "Pooling" not in type(leaf).__name__]
         fit = [leaf for leaf in fit if not isinstance(leaf, keras.layers.InputLayer)]
@@ -83,14 +109,6 @@ def find_layer(model, layer=None):
     raise ValueError(
         f"{model.name} has no layer '{layer}' with rows and columns; the last: {names}."
     )
-
-
-def _leaves(model):
-    """Return the layers in order, those inside inner models in place of these."""
-    found = []
-    for layer in model.layers:
-        found += _leaves(layer) if hasattr(layer, "layers") else [layer]
-    return found
 
 
 def _shape(layer):
@@ -147,7 +165,8 @@ def _explain(model, images, classes, layer, last, method):
         if classes is None:
             classes = tf.argmax(scores, axis=1).numpy()
         if np.min(classes) < 0 or np.max(classes) >= scores.shape[1]:
-            raise ValueError(f"The classes are 0 to {scores.shape[1] - 1}; {classes} is not.")
+            wrong = max(classes, key=abs)
+            raise ValueError(f"The classes are 0 to {scores.shape[1] - 1}; {wrong} is not.")
         score = SCALE * tf.reduce_sum(tf.gather(scores, classes, axis=1, batch_dims=1))
     slopes = tf.cast(tape.gradient(score, outputs[-1]), tf.float32) / SCALE
     features = tf.cast(outputs[-1], tf.float32)
@@ -202,6 +221,7 @@ def pointing(maps, masks):
     ndarray of bool
         [N], for maps and masks [N, H, W]; a map of zeros points nowhere: outside.
     """
+    _check_size(maps, masks)
     peaks = maps.reshape(len(maps), -1).argmax(axis=1)
     inside = masks.reshape(len(masks), -1)[np.arange(len(maps)), peaks]
     return inside & (maps.max(axis=(1, 2)) > 0)
@@ -213,8 +233,16 @@ def energy(maps, masks):
     Chance is the mask's share of the image; a map of zeros has 0 inside. Wang et al. 2020,
     arXiv:1910.01279 (energy-based pointing game).
     """
+    _check_size(maps, masks)
     inside, total = (maps * masks).sum(axis=(1, 2)), maps.sum(axis=(1, 2))
     return np.divide(inside, total, out=np.zeros(len(maps)), where=total > 0)
+
+
+def _check_size(maps, masks):
+    if maps.shape[1:] != masks.shape[1:]:
+        raise ValueError(
+            f"The maps are {maps.shape[1:]}, the masks {masks.shape[1:]}: shrink these by at_size."
+        )
 
 
 def randomised(model):
@@ -236,7 +264,7 @@ def randomised(model):
     """
     copies = [type(model).from_config(model.get_config()) for _ in range(2)]
     copies[0].set_weights(model.get_weights())
-    for layer, fresh in reversed(list(zip(*map(_leaves, copies), strict=True))):
+    for layer, fresh in reversed(list(zip(*map(models.leaves, copies), strict=True))):
         if layer.weights:
             layer.set_weights(fresh.get_weights())
             yield layer.name, copies[0]

@@ -18,6 +18,9 @@ from helpers import dicom, files, runtime
 
 FORMATS = ("JPEG", "PNG")
 END = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}  # a whole file holds it
+BEGIN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+# parts of a PNG that do not change its pixels: text, colour profile, resolution, time
+BESIDE = b"tEXt zTXt iTXt iCCP gAMA cHRM sRGB sBIT bKGD hIST pHYs sPLT tIME".split()
 SHOWN = 20  # files that a list names; the rest is counted
 MANY = 2000  # files from which on the check says that it begins, as it takes a while
 THREADS = min(os.cpu_count() or 1, 8)  # Pillow decodes in several at once; each holds one image
@@ -54,8 +57,7 @@ def read(path, size, channels=1):
     """
     grey = channels == 1
     if dicom.is_dicom(path):
-        image = Image.fromarray(dicom.read(path))
-        image = _resized(image.convert("L") if grey else image, size)
+        image = _resized(picture(path, grey=grey), size)
     else:
         image = _explained(path, lambda data: small(data, size, grey))
     values = np.atleast_3d(np.asarray(image))
@@ -63,7 +65,7 @@ def read(path, size, channels=1):
 
 
 def picture(path, least=None, grey=False):
-    """Read a JPEG or PNG file as `read` does, but keep its shape.
+    """Read a JPEG, PNG or DICOM file as `read` does, but keep its shape.
 
     Parameters
     ----------
@@ -89,6 +91,9 @@ def picture(path, least=None, grey=False):
         image, _, turn = _decoded(data, least, grey)
         return _turned(image, turn)
 
+    if dicom.is_dicom(path):
+        image = Image.fromarray(dicom.read(path))
+        return image.convert("L") if grey else image
     return _explained(path, upright)
 
 
@@ -159,7 +164,7 @@ def faults(paths):
     dict
         Path to reason, in a few words, in the order of `paths`; empty if all can be read.
     """
-    known_file = runtime.data_root() / "cache" / "readable.txt"
+    known_file = runtime.data_root() / "cache" / "readable-2.txt"  # 2: what it checks has grown
     marks = {path: files.mark(path) for path in paths}
     todo = [path for path, mark in marks.items() if mark not in _known_good(known_file)]
     bad = {}
@@ -182,6 +187,8 @@ def reason(error):
         return "no JPEG or PNG in it"
     if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
         return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    if isinstance(error, MemoryError):
+        return "too large for the memory at hand"
     return getattr(error, "strerror", None) or "cut off or damaged"
 
 
@@ -201,6 +208,39 @@ def _explained(path, decode):
         ) from error
 
 
+def _forgiving(decode):
+    """Let a PNG that Pillow refuses be decoded once more, without what is no part of its pixels.
+
+    A long text or profile, or a wrong checksum in one, keeps no viewer from showing the picture.
+    """
+
+    @functools.wraps(decode)
+    def again(data, *options):
+        try:
+            return decode(data, *options)
+        except Exception:  # damaged data makes decoders raise anything
+            bare = _without_side_chunks(data)
+            if len(bare) == len(data):
+                raise
+        return decode(bare, *options)
+
+    return again
+
+
+def _without_side_chunks(data):
+    """Return a PNG's bytes less the chunks of `BESIDE`; unchanged where it has no end."""
+    kept, place = [data[:8]], 8
+    while data.startswith(BEGIN[0]) and place < len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        kind = data[place + 4 : place + 8]
+        kept += [] if kind in BESIDE else [data[place:end]]
+        if kind == b"IEND":
+            return b"".join(kept)
+        place = end
+    return data
+
+
+@_forgiving
 def _decoded(data, least, grey):
     """Return an image of 8 bits as it is stored, the box that it fills, and its orientation."""
     with ONE, warnings.catch_warnings(action="ignore"):
@@ -214,7 +254,8 @@ def _decoded(data, least, grey):
         if least and (drafted := image.draft(wanted, (least, least))):
             box = drafted[1]
         image.load()  # now, as the file is closed below
-        shown = _eight_bits(_sixteen_bit_colours(image, data))
+        _check_end(image, data)
+        shown = _eight_bits(_all_16_bits(image, data))
     return shown.convert("L") if grey and shown.mode == "RGB" else shown, box, turn
 
 
@@ -222,7 +263,12 @@ def _opened(data):
     """Open a JPEG or PNG file's bytes as a Pillow image; damage raises any kind of exception."""
     if not data:
         raise OSError(errno.ENODATA, "empty")
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        if data.startswith(BEGIN):
+            raise OSError(errno.EILSEQ, "damaged, or of a rare kind") from None
+        raise
     if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # Pillow refuses twice as many
         raise Image.DecompressionBombError
     if END.get(image.format, END["JPEG"]) not in data:  # Pillow would fill up with grey
@@ -251,11 +297,30 @@ def _check_rows(image, data):
         raise ValueError("cut off")
 
 
+def _check_end(image, data):
+    """Raise OSError where a JPEG has ended before its last block, in spite of an end mark.
+
+    Decoders make the blocks that are missing plain grey, 128. More data behind the last block
+    change nothing in a whole file, be its corner grey or not.
+    """
+    corner = image.getpixel((image.width - 1, image.height - 1))
+    if image.format == "PNG" or np.abs(np.subtract(corner, 128)).max() > 1:  # CMYK has 127
+        return
+    end = data.rfind(END["JPEG"])
+    more = data[:end] + np.random.default_rng(0).bytes(4096).replace(b"\xff", b"") + data[end:]
+    small = [Image.open(io.BytesIO(each), formats=FORMATS) for each in (data, more)]
+    for each in small:
+        each.draft("L", (1, 1))
+    if small[0].tobytes() != small[1].tobytes():
+        raise OSError(errno.EILSEQ, "cut off, plain grey below")
+
+
 def _eight_bits(image):
     """Return a Pillow image as L or RGB, transparent pixels over black."""
     if image.mode.startswith("I"):  # grey of 16 bits, which convert would cut at 255
         pixels = np.asarray(image)
         top = 4095 if pixels.max() < 4096 else 65535
+        pixels = np.where(pixels == image.info.get("transparency"), 0, pixels)
         return Image.fromarray(np.round(pixels * np.float32(255 / top)).astype(np.uint8))
     mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
     if image.has_transparency_data:
@@ -264,9 +329,9 @@ def _eight_bits(image):
     return image if image.mode == mode else image.convert(mode)  # convert always copies
 
 
-def _sixteen_bit_colours(image, data):
-    """Return the image with all that 16 bits per colour hold; Pillow drops the lower half."""
-    if image.format != "PNG" or data[24] != 16 or data[25] not in (2, 6):  # bits, kind of colours
+def _all_16_bits(image, data):
+    """Return colours or grey with alpha with all that 16 bits hold; Pillow drops the lower half."""
+    if image.format != "PNG" or data[24] != 16 or data[25] not in (2, 4, 6):  # kind of colours
         return image
     import cv2  # takes a moment to load, and such files are rare
 
@@ -274,7 +339,7 @@ def _sixteen_bit_colours(image, data):
     opaque = bgr[..., 3:] / 65535 if bgr.shape[-1] == 4 else 1.0
     top = 4095 if bgr[..., :3].max() < 4096 else 65535
     rgb = np.round(bgr[..., 2::-1] * (opaque * 255 / top)).astype(np.uint8)
-    return Image.fromarray(rgb)
+    return Image.fromarray(rgb[..., 0] if data[25] == 4 else rgb)
 
 
 def _resized(image, size, box=None):
@@ -299,14 +364,19 @@ def _turned(image, orientation):
 
 def _fault(path):
     try:
-        data = Path(path).read_bytes()
-        with _opened(data) as image:
-            _check_rows(image, data)
-            image.draft("L", (1, 1))  # a JPEG at an eighth of its size: all of it is read, fast
-            image.load()
+        _load(Path(path).read_bytes())
     except Exception as error:  # damaged data makes decoders raise anything
         return reason(error)
     return None
+
+
+@_forgiving
+def _load(data):
+    with _opened(data) as image:
+        _check_rows(image, data)
+        image.draft("L", (1, 1))  # a JPEG at an eighth of its size: all of it is read, fast
+        image.load()
+        _check_end(image, data)
 
 
 @functools.cache

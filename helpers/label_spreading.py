@@ -42,7 +42,7 @@ def spread(features, labels, neighbours=7, kernel="knn"):
     labels : array
         [N], the class of each image, None where unknown.
     neighbours : int
-        Edges of each image in the graph, itself included.
+        Edges of each image in the graph, itself included; all where there are fewer images.
     kernel : str
         "knn", or "rbf", whose memory grows with N squared.
 
@@ -64,11 +64,16 @@ def spread(features, labels, neighbours=7, kernel="knn"):
     known = places >= 0
     if len(classes) < 2:
         raise ValueError(f"Spreading needs labels of two classes, but there are {len(classes)}.")
-    if not np.isfinite(features).all():
+    if np.ndim(features) != 2:
+        raise ValueError(
+            "Features are [N, D]: label_spreading.unit_length(features) makes them so."
+        )
+    if not np.isfinite(np.asarray(features)).all():
         raise ValueError("Some features are not numbers.")
     # tol 0: by default it stops when little changes, long before a label came to the far ones
     options = {"alpha": ALPHA, "max_iter": STEPS, "tol": 0}
-    spreader = LabelSpreading(kernel=kernel, n_neighbors=neighbours, **options)
+    edges = min(neighbours, len(features))
+    spreader = LabelSpreading(kernel=kernel, n_neighbors=edges, **options)
     with warnings.catch_warnings():
         # overflow: an rbf kernel of huge features, which reaches nobody, as is reported below
         warnings.simplefilter("ignore", RuntimeWarning)

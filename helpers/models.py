@@ -259,7 +259,26 @@ def joined(base, head):
     keras.Model
         From the base's pixels to the head's answer; the layers are shared with both.
     """
-    x = base.output
-    for layer in head.layers[1:]:
-        x = layer(x)
-    return keras.Model(base.input, x, name=f"{base.name}_{head.name}")
+    answer = head.call(base.output)  # `head(...)` would put the head in as one nested layer
+    return keras.Model(base.input, answer, name=f"{base.name}_{head.name}")
+
+
+def leaves(model):
+    """Return the layers in order, those inside inner models in place of these."""
+    found = []
+    for layer in model.layers:
+        found += leaves(layer) if hasattr(layer, "layers") else [layer]
+    return found
+
+
+def answering(model):
+    """Return the layer that makes the answer: the last one, past those that only hand it on."""
+    handing_on = (layers.Flatten, layers.Reshape, layers.Dropout, layers.Identity)
+    found = leaves(model)
+    while len(found) > 1 and (
+        isinstance(found[-1], handing_on)
+        or isinstance(found[-1], layers.Activation)
+        and found[-1].activation is keras.activations.linear
+    ):
+        found.pop()
+    return found[-1]

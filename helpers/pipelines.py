@@ -65,6 +65,12 @@ def batches(
     OSError
         When the file for many images cannot be written.
     """
+    if lacks := {"path", "label"} - set(rows.columns):
+        raise ValueError(
+            f"The table has no column {min(lacks)}: rename one of {list(rows.columns)}."
+        )
+    if not isinstance(size, int | np.integer):
+        raise ValueError(f"size is one number, such as 224, for height and width, not {size}.")
     labels = tf.constant(encode(rows["label"], classes))
     change = augmentation or augment
     read, shape = cache.opened(rows, size, channels, keep), (None, size, size, channels)
@@ -90,10 +96,10 @@ def batches(
 def encode(labels, classes):
     """Turn names into numbers: float32 [N, 1] for two classes, int32 [N] for more."""
     places = {name: place for place, name in enumerate(classes)}
-    unknown = sorted(set(labels) - set(places))
+    unknown = sorted(set(labels) - set(places), key=str)
     if unknown or len(labels) == 0:
-        wrong = f"the label '{unknown[0]}' is not among them" if unknown else "the table is empty"
-        raise ValueError(f"The classes are {', '.join(classes)}, but {wrong}.")
+        wrong = f"the label {unknown[0]!r} is not among them" if unknown else "the table is empty"
+        raise ValueError(f"The classes are {', '.join(map(str, classes))}, but {wrong}.")
     numbers = np.array([places[label] for label in labels], np.int32)
     return numbers[:, None].astype(np.float32) if len(classes) == 2 else numbers
 

@@ -70,6 +70,8 @@ def grid(images, titles, columns=4, width=8):
     matplotlib.figure.Figure
         For `show`.
     """
+    if not 0 < len(images) <= len(titles):
+        raise ValueError(f"There are {len(images)} images and {len(titles)} titles: give pairs.")
     rows, images = -(-len(images) // columns), [_pixels(image) for image in images]
     high, wide = images[0].shape[:2]
     row = (high / wide + 0.12) * width / columns  # with room for a title
@@ -77,7 +79,8 @@ def grid(images, titles, columns=4, width=8):
     for axis in np.ravel(axes):
         axis.axis("off")
     for axis, image, title in zip(np.ravel(axes), images, titles, strict=False):
-        axis.imshow(np.squeeze(image).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
+        image = image[..., 0] if image.shape[2:] == (1,) else image
+        axis.imshow(image.astype(np.uint8), cmap="gray", vmin=0, vmax=255)
         axis.set_title(title, fontsize=9)
     figure.tight_layout()
     return figure
@@ -114,7 +117,7 @@ def bars(parts, title):
 
 @plain
 def history(runs, metrics=("loss", "auc")):
-    """Draw how each metric went over the epochs, on train and on validation.
+    """Draw how each metric went over the epochs, on train and, where there was one, validation.
 
     Parameters
     ----------
@@ -123,12 +126,18 @@ def history(runs, metrics=("loss", "auc")):
     metrics : tuple of str
         One panel each.
     """
+    for name, logs in runs.items():
+        if lacks := [metric for metric in metrics if metric not in logs]:
+            raise ValueError(
+                f"{name} has no metric {lacks[0]}: give {{name: history}} and metrics=."
+            )
     figure, axes = plt.subplots(1, len(metrics), figsize=(4.4 * len(metrics), 3.2))
     for axis, metric in zip(np.ravel(axes), metrics, strict=True):
         for k, (name, logs) in enumerate(runs.items()):
             steps = range(1, len(logs[metric]) + 1)
             axis.plot(steps, logs[metric], ":", color=COLOURS[k], label=f"{name}, train")
-            axis.plot(steps, logs[f"val_{metric}"], color=COLOURS[k], label=f"{name}, validation")
+            if held_out := logs.get(f"val_{metric}"):
+                axis.plot(steps, held_out, color=COLOURS[k], label=f"{name}, validation")
         label = metric.upper() if metric == "auc" else metric
         axis.set(title=label, xlabel="epoch", ylabel=label)
     # beside the last panel, where it hides no curve

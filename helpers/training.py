@@ -8,6 +8,7 @@ import time
 import warnings
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 
 from helpers import checkpoints, files
@@ -63,16 +64,29 @@ def class_weights(labels):
 
     Parameters
     ----------
-    labels : sequence of int
-        The class of every training image: 0, 1, ...
+    labels : array of int
+        The class of every training image: 0, 1, ..., [N] or [N, 1].
 
     Returns
     -------
     dict of int to float
         Class to n / (classes * n_class), scikit-learn's "balanced".
+
+    Raises
+    ------
+    ValueError
+        When labels are names, missing, or not counted from 0.
     """
-    classes = np.unique(labels)
-    weights = compute_class_weight("balanced", classes=classes, y=np.asarray(labels))
+    labels = np.ravel(labels)
+    classes = pd.unique(labels)
+    counted = all(label in range(len(labels) + 1000) for label in classes)
+    if not counted or (len(classes) > 1 and 0 not in classes):
+        raise ValueError(
+            "Class weights need labels 0, 1, ..., as Keras does: pipelines.encode(labels, classes) "
+            "makes them of names."
+        )
+    labels, classes = labels.astype(int), np.unique(labels.astype(int))
+    weights = compute_class_weight("balanced", classes=classes, y=labels)
     return {int(name): float(weight) for name, weight in zip(classes, weights, strict=True)}
 
 

@@ -29,14 +29,19 @@ def turned():
     return tag
 
 
+def chunk(name, data, wrong=0):
+    """One part of a PNG, with its checksum or, with 1, a wrong one."""
+    checksum = struct.pack(">I", zlib.crc32(name + data) ^ wrong)
+    return struct.pack(">I", len(data)) + name + data + checksum
+
+
+def with_chunk(png, *parts):
+    """A PNG with one more part behind its head."""
+    return png[:33] + chunk(*parts) + png[33:]
+
+
 def zeros_png(width, height, whole=True):
     """A PNG of black pixels that is small on disk however large it is."""
-
-    def chunk(name, data):
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
     packer = zlib.compressobj(9)
     rows = b"".join(packer.compress(bytes(width + 1)) for _ in range(height if whole else 1))
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
@@ -46,7 +51,11 @@ def zeros_png(width, height, whole=True):
 
 def whole(image):
     """Return name to bytes of every kind that is read."""
-    grey = image.convert("L")
+    grey, png, long = image.convert("L"), encoded("PNG", image), zlib.compress(bytes(2_000_000))
+    pairs = np.dstack([np.asarray(grey), np.full((48, 64), 255)]).astype(np.uint16) * 257
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pairs)
+    grey_alpha = chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 48, 16, 4, 0, 0, 0))
+    grey_alpha += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     deep = np.asarray(image).astype(np.uint16) * 257
     clear = image.copy()
     clear.putalpha(Image.fromarray(np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))))
@@ -66,6 +75,11 @@ def whole(image):
         "grey16.png": encoded("PNG", Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)),
         "grey12.png": encoded("PNG", Image.fromarray(np.asarray(grey).astype(np.uint16) * 16)),
         "rgb16.png": cv2.imencode(".png", deep[..., ::-1])[1].tobytes(),
+        "alpha.grey16.png": b"\x89PNG\r\n\x1a\n" + grey_alpha,
+        "long-text.png": with_chunk(png, b"zTXt", b"text\0\0" + long),
+        "long-unicode.png": with_chunk(png, b"iTXt", b"text\0\1\0\0\0" + long),
+        "long-profile.png": with_chunk(png, b"iCCP", b"icc\0\0" + long),
+        "checksum.png": with_chunk(png, b"tEXt", b"Software\0x", 1),
         "turned.png": encoded("PNG", image, exif=turned()),
         "damaged-exif.png": encoded("PNG", image, exif=b"Exif\0\0rubbish"),
         "one-wide.png": encoded("PNG", image.resize((1, 48))),
@@ -86,6 +100,9 @@ def bad(image):
         "half.jpg": (jpeg[: len(jpeg) // 2], DAMAGED),
         "endless.jpg": (jpeg[:-2], DAMAGED),
         "zeros.jpg": (jpeg[:700] + bytes(len(jpeg) - 700), DAMAGED),
+        "grey-below.jpg": (jpeg[: len(jpeg) * 3 // 4] + b"\xff\xd9", "cut off, plain grey below"),
+        "head.png": (png[:30] + b"\0" + png[31:], "damaged, or of a rare kind"),
+        "clear-checksum.png": (with_chunk(png, b"tRNS", bytes(6), 1), "damaged, or of a rare kind"),
         "half.png": (png[: len(png) // 2], DAMAGED),
         "endless.png": (png[:-12], DAMAGED),
         "bit.png": (changed, DAMAGED),

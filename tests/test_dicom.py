@@ -24,7 +24,7 @@ READ = """693_J2KI CT_small ExplVR_BigEnd J2K_pixelrep_mismatch JPEG2000 MR_smal
     examples_rgb_color image_dfl liver_1frame rtdose_1frame"""
 REFUSED = {"MR_truncated": "cut off or damaged", "badVR": "damaged header", "rtplan": "no picture"}
 REFUSED |= {"no_meta": "not a DICOM file", "rtdose": "15 frames", "examples_ybr_color": "30 frames"}
-REFUSED |= {"meta_missing_tsyntax": "cut off or damaged", "waveform_ecg": "no picture"}
+REFUSED |= {"meta_missing_tsyntax": "lacks Rows", "waveform_ecg": "no picture"}
 
 
 def refused(path):
@@ -245,3 +245,63 @@ def test_to_png_needs_a_folder_with_dicom(tmp_path):
     write(tmp_path / "a.dcm", np.eye(8, dtype=np.uint8))
     with pytest.raises(ValueError, match="another folder"):
         dicom.to_png(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("place", ["Shared", "PerFrame"])
+def test_an_enhanced_file_of_one_frame_has_its_window_in_groups(shown, place):
+    window, values, group = Dataset(), Dataset(), Dataset()
+    window.WindowCenter, window.WindowWidth = 40, 400
+    values.RescaleIntercept, values.RescaleSlope = -1024, 1
+    group.FrameVOILUTSequence, group.PixelValueTransformationSequence = [window], [values]
+    groups = {f"{place}FunctionalGroupsSequence": [group], "NumberOfFrames": 1}
+    row = np.array([-1000, -160, 40, 239, 2000])
+    assert shown(row + 1024, **groups) == [0, 0, 128, 255, 255]
+
+
+def test_files_without_preamble(tmp_path):
+    data = (CARRIED / "CT_small.dcm").read_bytes()
+    wanted, scans = dicom.read(CARRIED / "CT_small.dcm"), tmp_path / "scans"
+    scans.mkdir()
+    (scans / "IM0001").write_bytes(data[132:])
+    for name, implicit, little in (("IM0002", False, True), ("3", True, True), ("4", False, False)):
+        file = pydicom.dcmread(CARRIED / "MR_small.dcm")
+        order = pydicom.filebase.DicomBytesIO()
+        order.is_implicit_VR, order.is_little_endian = implicit, little
+        if not little:
+            file.PixelData = file.pixel_array.byteswap().tobytes()
+            file.set_original_encoding(False, True)
+        del file.file_meta
+        pydicom.filewriter.write_dataset(order, file)
+        (scans / name).write_bytes(order.getvalue())
+    for name in ("text.txt", "a.npy"):
+        (scans / name).write_bytes(b"\x08\0\0\0\x20\0\0\0 no picture, but text")
+    table = dicom.to_png(scans, tmp_path / "png")
+    assert table.file.tolist() == ["3", "4", "IM0001", "IM0002"] and not table.problem.any()
+    assert (dicom.read(scans / "IM0001") == wanted).all()
+    for name in ("IM0002", "3", "4"):
+        assert (dicom.read(scans / name) == dicom.read(CARRIED / "MR_small.dcm")).all()
+
+
+@pytest.mark.parametrize(
+    "syntax, advice",
+    [("4.201", "pip install pylibjpeg pylibjpeg-openjpeg first"),
+     ("4.80", "pip install pylibjpeg pylibjpeg-libjpeg first"),
+     ("4.70", "pip install pylibjpeg pylibjpeg-libjpeg first"),
+     ("4.102", "no package helps: export a PNG")],
+)  # fmt: skip
+def test_the_advice_names_what_helps(tmp_path, syntax, advice):
+    file = pydicom.dcmread(CARRIED / "MR_small.dcm")
+    file.PixelData = pydicom.encaps.encapsulate([bytes(64)])
+    file["PixelData"].is_undefined_length = True
+    file.file_meta.TransferSyntaxUID = f"1.2.840.10008.1.2.{syntax}"
+    file.save_as(tmp_path / "a.dcm")
+    said = refused(tmp_path / "a.dcm")
+    assert said.endswith(f"; {advice}.") or importlib.util.find_spec("pylibjpeg")
+
+
+def test_what_a_header_lacks_is_named(tmp_path):
+    for word in ("PhotometricInterpretation", "Rows", "BitsAllocated"):
+        file = pydicom.dcmread(CARRIED / "MR_small.dcm")
+        del file[word]
+        file.save_as(tmp_path / "a.dcm")
+        assert refused(tmp_path / "a.dcm") == f"a.dcm lacks {word} in its header; export a PNG."

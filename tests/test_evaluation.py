@@ -156,3 +156,81 @@ def test_mean_interval_widens_with_siblings():
     assert mean == pytest.approx(values.mean()) and low < mean < high
     _, narrow, wide = evaluation.mean_interval(values, np.arange(200))
     assert high - low > 1.5 * (wide - narrow)
+
+
+WELL, GROUPS = np.array([0, 1] * 20), np.arange(40)
+SCORES = np.random.default_rng(0).normal(size=40) + WELL
+ASKED = {
+    "auc_interval": lambda y, s: evaluation.auc_interval(y, s, GROUPS, 50),
+    "auc_difference": lambda y, s: evaluation.auc_difference(y, s, SCORES, GROUPS),
+    "choose_threshold": evaluation.choose_threshold,
+    "at_threshold": lambda y, s: evaluation.at_threshold(y, s, 0.5),
+}
+
+
+def said(call):
+    with pytest.raises(ValueError) as told:
+        call()
+    sentence = str(told.value)
+    assert sentence.endswith(".") and "\n" not in sentence and ". " not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_labels_and_scores_that_do_not_fit_are_said(name):
+    ask, names = ASKED[name], np.where(WELL, "sick", "normal")
+    assert "write labels == 2" in said(lambda: ask(WELL + 1, SCORES))
+    assert "not -1: write labels == 1," in said(lambda: ask(2 * WELL - 1, SCORES))
+    assert "write labels == 'sick'" in said(lambda: ask(names, SCORES))
+    assert "labels before scores" in said(lambda: ask(SCORES, WELL))
+    assert "labels are missing" in said(lambda: ask(np.where(WELL, 1, np.nan), SCORES))
+    assert "labels are missing" in said(lambda: ask([None, *WELL[1:]], SCORES))
+    assert "scores are missing" in said(lambda: ask(WELL, [np.nan, *SCORES[1:]]))
+    assert "40 labels and 39 scores" in said(lambda: ask(WELL, SCORES[1:]))
+    assert "40 labels and 80 scores" in said(lambda: ask(WELL, np.c_[SCORES, SCORES]))
+    plain = ask(WELL, SCORES)
+    for same in (WELL == 1, WELL[:, None].astype("float32"), pd.Series(WELL, index=GROUPS[::-1])):
+        assert ask(same, SCORES[:, None]) == plain
+
+
+def test_a_mean_needs_numbers_and_a_group_each():
+    assert "missing" in said(lambda: evaluation.mean_interval([1, np.nan], [0, 1]))
+    assert "missing" in said(lambda: evaluation.mean_interval([], []))
+    assert "not text" in said(lambda: evaluation.mean_interval(["a"], [0]))
+    assert "2 images, but 1 groups" in said(lambda: evaluation.mean_interval([1, 2], [0]))
+
+
+def test_an_unknown_patient_is_one_of_its_own():
+    known = evaluation.auc_interval(WELL, SCORES, [f"p{n}" for n in GROUPS])
+    for unknown in (None, np.nan, pd.NA):
+        groups = [f"p{n}" if n < 25 else unknown for n in GROUPS]
+        assert evaluation.auc_interval(WELL, SCORES, groups) == known
+    assert evaluation.mean_interval(SCORES, [np.nan] * 40)[1:] != (SCORES.mean(),) * 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(-5, 5), st.integers(0, 4)), min_size=2))
+def test_an_interval_holds_its_estimate(rows):
+    labels, scores, groups = (np.array(column) for column in zip(*rows, strict=True))
+    mean, low, high = evaluation.mean_interval(scores, groups)
+    assert low <= mean <= high
+    if labels.all() or not labels.any():
+        return
+    auc, low, high = evaluation.auc_interval(labels, scores, groups, 30)
+    assert low <= auc <= high
+
+
+def test_a_single_draw_does_not_leave_the_estimate_outside():
+    auc, low, high = evaluation.auc_interval(WELL, SCORES, GROUPS, 1)
+    assert low <= auc <= high and low < high
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_a_class_that_is_not_there_no_share_is_known():
+    found = evaluation.at_threshold([1, 1], [0.2, 0.9], 0.5)
+    assert found["accuracy"] == found["sensitivity"] == 0.5 and np.isnan(found["specificity"])
+
+
+def test_baselines_need_both_classes():
+    rows = pd.DataFrame({"path": ["a"] * 2, "label": ["well", "sick"]})
+    assert "it has well, sick" in said(lambda: evaluation.trivial_scores(rows, [], "SICK"))

@@ -218,3 +218,10 @@ def test_rbf_on_raw_features_reaches_nobody(scale):
     for kernel in ("knn", "rbf"):
         scaled = unit_length(raw / scale)
         assert (spread(scaled, labels, kernel=kernel)["label"] == truth).all()
+
+
+def test_fewer_images_than_neighbours_and_features_that_are_not_flat():
+    found = label_spreading.spread(np.eye(5) + 1, ["a", "b", None, None, None])
+    assert len(found) == 5 and found["label"][:2].tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match=r"unit_length\(features\) makes them so\.$"):
+        label_spreading.spread(np.ones((2, 3, 3)), ["a", "b"])

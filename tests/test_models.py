@@ -107,6 +107,15 @@ def test_class_weights_balance():
     assert weights == {0: 2.0, 1: pytest.approx(2 / 3)}
 
 
+def test_class_weights_of_a_batch_and_of_what_is_no_class():
+    weights = training.class_weights(np.array([[0], [1], [1], [1]], "float32"))
+    assert weights == {0: 2.0, 1: pytest.approx(2 / 3)}
+    assert training.class_weights(np.ones((3, 1))) == {1: 1.0}
+    for wrong in (["a", "b"], [1, 2], [-1, 1], [0, np.nan], [0, None], [0.5, 1]):
+        with pytest.raises(ValueError, match="need labels 0, 1, .*makes them of names.$"):
+            training.class_weights(wrong)
+
+
 def test_epochs_follow_the_source():
     assert runtime.epochs("compactnet", True) < runtime.epochs("compactnet", False)
 

@@ -255,7 +255,7 @@ def test_many_pixels(tmp_path, capsys, monkeypatch, recwarn):
     filled(tmp_path, "sick/a.png", "well/b.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 32)
     assert len(datasets.own_images(tmp_path)) == 2 and not recwarn.list
-    (Path(os.environ["COURSE_DATA"]) / "cache/readable.txt").unlink()
+    (Path(os.environ["COURSE_DATA"]) / "cache/readable-2.txt").unlink()
     images._known_good.cache_clear()
     for limit in (24 * 32 - 1, 24 * 32 // 2 - 1):  # where Pillow warns, where it refuses
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)

@@ -1,5 +1,6 @@
 """Batches: right pixels, right labels, the same in every run."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -249,3 +250,18 @@ def test_batches_take_another_augmentation():
         options = {"training": training, "augmentation": black}
         images, _ = next(iter(pipelines.batches(rows, classes, 32, **options)))
         assert (images.numpy().max() == 0) == training
+
+
+@pytest.mark.parametrize(
+    "change, options, said",
+    [({}, {"classes": (0, 1)}, "classes are 0, 1, but the label '0' is not among them"),
+     ({"label": ["0", np.nan]}, {}, "the label nan is not among them"),
+     ({"label": ["0", 2]}, {}, "the label 2 is not among them"),
+     ({}, {"size": (8, 8)}, "size is one number"), ({}, {"size": "8"}, "size is one number")],
+)  # fmt: skip
+def test_slips_are_said(change, options, said):
+    rows = pd.DataFrame({"path": ["a.png"] * 2, "label": ["0", "1"]}).assign(**change)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        pipelines.batches(rows, **({"classes": ("0", "1"), "size": 8} | options))
+    with pytest.raises(ValueError, match="no column label: rename one of"):
+        pipelines.batches(rows[["path"]], ("0", "1"), 8)

@@ -177,3 +177,20 @@ def test_a_diagram_has_alt_text(shown, monkeypatch):
     alt = more["metadata"]["image/png"]["alt"]
     assert alt == "The layers of smallnet from top to bottom, each with its output shape."
     assert data == {"image/png": b"a picture of smallnet", "text/plain": f"04_net: {alt}"}
+
+
+def test_a_history_without_validation_and_one_without_the_metric():
+    figure = plots.history({"net": {"loss": [1, 0.5], "auc": [0.5, 0.6]}})
+    assert [len(axis.lines) for axis in figure.axes] == [1, 1]
+    for wrong in ({"net": {"loss": [1]}}, {"loss": [1], "auc": [1]}):
+        with pytest.raises(
+            ValueError, match=r"has no metric .*give \{name: history\} and metrics=\.$"
+        ):
+            plots.history(wrong)
+    plots.plt.close("all")
+
+
+@pytest.mark.parametrize("count, titles", [(0, []), (2, ["a"])])
+def test_a_grid_needs_images_and_a_title_each(count, titles):
+    with pytest.raises(ValueError, match=f"There are {count} images and {len(titles)} titles"):
+        plots.grid([np.zeros((4, 4))] * count, titles)

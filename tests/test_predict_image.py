@@ -210,5 +210,6 @@ def test_models_that_do_not_fit(picture, tmp_path):
     unbuilt = keras.Sequential([keras.layers.Dense(1)])
     for wrong in (model(8, 9, 1), model(8, 8, 2), model(64), two_inputs, unbuilt):
         assert "takes no square" in refused(wrong, path)
+    assert "gives no probability" in refused(model(8, 8, 1), path)
     for wrong in (model(8, 8, 1, units=2), keras.Model(one, one), keras.Model(one, [one, one])):
         assert "more than one number" in refused(wrong, path)
