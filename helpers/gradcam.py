@@ -221,7 +221,6 @@ def pointing(maps, masks):
     ndarray of bool
         [N], for maps and masks [N, H, W]; a map of zeros points nowhere: outside.
     """
-    _check_size(maps, masks)
     peaks = maps.reshape(len(maps), -1).argmax(axis=1)
     inside = masks.reshape(len(masks), -1)[np.arange(len(maps)), peaks]
     return inside & (maps.max(axis=(1, 2)) > 0)
@@ -233,16 +232,8 @@ def energy(maps, masks):
     Chance is the mask's share of the image; a map of zeros has 0 inside. Wang et al. 2020,
     arXiv:1910.01279 (energy-based pointing game).
     """
-    _check_size(maps, masks)
     inside, total = (maps * masks).sum(axis=(1, 2)), maps.sum(axis=(1, 2))
     return np.divide(inside, total, out=np.zeros(len(maps)), where=total > 0)
-
-
-def _check_size(maps, masks):
-    if maps.shape[1:] != masks.shape[1:]:
-        raise ValueError(
-            f"The maps are {maps.shape[1:]}, the masks {masks.shape[1:]}: shrink these by at_size."
-        )
 
 
 def randomised(model):

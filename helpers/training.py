@@ -75,12 +75,11 @@ def class_weights(labels):
     Raises
     ------
     ValueError
-        When labels are names, missing, or not counted from 0.
+        When labels are names or missing.
     """
     labels = np.ravel(labels)
     classes = pd.unique(labels)
-    counted = all(label in range(len(labels) + 1000) for label in classes)
-    if not counted or (len(classes) > 1 and 0 not in classes):
+    if any(label not in range(1_000_000) for label in classes):
         raise ValueError(
             "Class weights need labels 0, 1, ..., as Keras does: pipelines.encode(labels, classes) "
             "makes them of names."

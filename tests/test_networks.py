@@ -208,11 +208,3 @@ def test_slips_are_said(wrong, said):
     x = layers.Flatten()(layers.Conv2D(2, 3)(pixels))
     model = keras.Model(pixels, layers.Dense(1, activation="sigmoid")(x))
     assert said in sentence(lambda: gradcam.heat_maps(model, *wrong(pictures(0, 3))))
-
-
-def test_masks_of_another_size_are_said():
-    maps = np.ones((2, 8, 8), "float32")
-    for call in (gradcam.energy, gradcam.pointing):
-        assert "shrink these by at_size" in sentence(
-            lambda c=call: c(maps, np.ones((2, 9, 9), bool))
-        )
