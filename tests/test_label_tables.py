@@ -308,10 +308,10 @@ def test_a_fault_in_an_archive_is_told_as_it_is(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
         archive.writestr(CSV, "ID,Disease_Risk\n1,3\n")
         archive.writestr(f"{TOP}/Training/1.png", b"an image")
-    datasets.fetch.cache_clear()
+    datasets._fetched.cache_clear()
     with pytest.raises(download.DownloadError) as told:
         datasets.fetch("rfmid", str(tmp_path / "mine.zip"))
-    datasets.fetch.cache_clear()
+    datasets._fetched.cache_clear()
     assert str(told.value) == (
         "RFMiD_Training_Labels.csv, line 2 (ID 1): Disease_Risk is '3', but a label is 0 or 1: "
         "correct it."

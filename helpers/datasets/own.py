@@ -77,6 +77,8 @@ def own_images(folder, patient=None):
 
 def _from_csv(file, pattern):
     rows = read_rows(file, "filename", ("label",))
+    for name in ("filename", "label"):
+        rows[name] = rows[name].str.normalize("NFC")
     empty = rows["filename"][rows["label"] == ""]
     if len(empty):
         raise ValueError(
@@ -200,16 +202,19 @@ def _less_mask(name):
 
 
 def _less_copies(rows, folder):
-    """Leave out files that are there without their path's first folder as well: unzipped twice."""
-    start = len(str(folder / "x")) - 1
-    there, size = set(rows["path"]), os.path.getsize
-    plain = rows["path"].map(lambda path: path[:start] + path[start:].partition(os.sep)[2])
-    pairs = zip(rows["path"], plain, strict=True)
-    copy = np.array([p in there and size(p) == size(path) for path, p in pairs], bool)
-    if copy.any():
-        names = [Path(path).name for path in rows["path"][copy]]
+    """Leave out files that are there as well without a folder above their part: unzipped twice."""
+    start, there, copies = len(str(folder / "x")) - 1, set(rows["path"]), []
+    for path, above in zip(rows["path"], rows["above"], strict=True):
+        parts = path[start:].split(os.sep)
+        for n in range(above.count("/") + 1 if above else 0):
+            first = path[:start] + os.sep.join(parts[:n] + parts[n + 1 :])
+            if first in there and os.path.getsize(first) == os.path.getsize(path):
+                copies.append(path)
+                break
+    if copies:
+        names = [Path(path).name for path in copies]
         print(f"{listed(names, 'file is a second copy', 'files are second copies')}: left out.")
-    return rows[~copy]
+    return rows[~rows["path"].isin(copies)]
 
 
 def _patients(rows, folder, pattern):
@@ -413,7 +418,7 @@ def listed(names, one, many):
 
 def _cells(file):
     """Return a CSV file's lines that are not empty, all text, the header first, by their number."""
-    text = unicodedata.normalize("NFC", _text(file))
+    text = _text(file)
     # a spreadsheet writes what is the custom of its country, and may say so first
     said = re.match(r'"?sep=([,;\t])"?[,;\t ]*\n', text)
     comma = said[1] if said else max(",;\t", key=text.strip().partition("\n")[0].count)
@@ -519,7 +524,7 @@ def walk(folder):
             yield Path(home), list(filter(_is_text, names))
     if odd:
         odd = [os.fsencode(name).decode("utf-8", "backslashreplace") for name in odd]
-        print(f"{listed(odd, 'name is', 'names are')} no UTF-8: left out, rename them to use them.")
+        print(f"{listed(odd, 'name is no UTF-8', 'names are no UTF-8')}: left out, so rename it.")
 
 
 def _is_text(name):
