@@ -84,7 +84,8 @@ def course_split(table, share=0.2, seed=SEED):
 
 def share_leaked(train, validation):
     """Return the share of validation images whose patient is also in train, 0..1."""
-    return float(_patients(validation).isin(set(_patients(train))).mean())
+    patients = _patients(pd.concat([train, validation]))
+    return float(patients[len(train) :].isin(set(patients[: len(train)])).mean())
 
 
 def check_apart(*parts):

@@ -77,8 +77,8 @@ def test_images_without_a_patient_stand_alone(tmp_path, missing, known):
 
 def test_files_with_two_labels_are_said_once(tmp_path, capsys):
     table = write_table(tmp_path, range(40), [b"%02d" % (n % 38) for n in range(40)])
-    splits.by_patient(table)  # images 0 and 38, 1 and 39 are the same; 0 is well, all others sick
-    said = "1 file has two labels, 0.jpeg: correct that.\n"
+    splits.by_patient(table)  # 0 and 38, 1 and 39 are the same, and differ in their labels
+    said = "2 files have two labels, 0.jpeg first: correct that.\n"
     assert capsys.readouterr().out == said
     splits.course_split(table.assign(split=["train"] * 30 + ["test"] * 10))
     assert capsys.readouterr().out.count("labels") == 1

@@ -201,7 +201,8 @@ def _compare(name, folder):
 
 
 def _holds(archive, entry):
-    names = [info.filename.replace("\\", "/").removeprefix("./") for info in _members(archive)]
+    names = [info.filename.replace("\\", "/") for info in _members(archive)]
+    names = [name.removeprefix("./").replace("/./", "/") for name in names]
     names = [name for name in names if not name.startswith((".", "__MACOSX"))]
     if len({name.partition("/")[0] for name in names}) == 1:  # one folder around everything
         names += [name.partition("/")[2] for name in names]
