@@ -177,18 +177,17 @@ def _place(folders):
 
 def _less_masks(tree, places):
     """Leave out what has an image of its name beside it, or lies in a folder of a class's masks."""
-    stems = {home: {Path(name).stem for name in image_names(names)} for home, names in tree.items()}
+    stems = {home: set(map(_stem, image_names(names))) for home, names in tree.items()}
     kept, masks = {}, []
     for home, names in tree.items():
-        beside, found = stems[home], set()
+        found = {name for name in names if _less_mask(name) in stems[home]}
         if any(map(MASKS.fullmatch, places[home][4])):
             found = set(names)
         elif MASKS.fullmatch(home.name):
             near = [s for h, s in stems.items() if home.parent in (h, h.parent) and h != home]
             near = set().union(*near)
-            found = {n for n in names if {Path(n).stem, _less_mask(n)} & near}
-            found = found if 2 * len(found) >= len(names) else set()
-        found |= {name for name in names if _less_mask(name) in beside}
+            named = {n for n in names if {_stem(n), _less_mask(n)} & near}
+            found |= named if 2 * len(named) >= len(names) else set()
         kept[home] = [name for name in names if name not in found]
         masks += sorted(found)
     if masks:
@@ -196,8 +195,12 @@ def _less_masks(tree, places):
     return kept
 
 
+def _stem(name):
+    return name.rpartition(".")[0]
+
+
 def _less_mask(name):
-    match = MASK.fullmatch(Path(name).stem)
+    match = MASK.fullmatch(_stem(name))
     return match[1] if match else None
 
 
@@ -247,9 +250,7 @@ def _patients(rows, folder, pattern):
 def _found(pattern, path):
     path = path if "/" in pattern.pattern else path.rpartition("/")[2]
     match = pattern.search(unicodedata.normalize("NFC", path))
-    if not match:
-        return ""
-    return match[1 if pattern.groups else 0] or ""
+    return (match and match[1 if pattern.groups else 0]) or ""
 
 
 def _plain(name):
