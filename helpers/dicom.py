@@ -1,9 +1,11 @@
 """From what a DICOM file stores to the 8-bit picture that a viewer shows."""
 
 import contextlib
+import hmac
 import io
 import logging
 import re
+import secrets
 import warnings
 from pathlib import Path
 
@@ -78,8 +80,11 @@ def read(path):
             raise ValueError(f"{name} has a window or table that fails; export a PNG.") from error
 
 
-def to_png(folder, target):
+def to_png(folder, target, key=None):
     """Write every DICOM file below a folder as an 8-bit PNG, and go on after those it cannot.
+
+    A file labels.csv beside them, for `datasets.own_images`, has the columns filename, label (the
+    first folder below `folder`) and patient; one that is there stays as it is.
 
     Parameters
     ----------
@@ -87,12 +92,15 @@ def to_png(folder, target):
         Searched to any depth for what `is_dicom` holds to be one.
     target : str or Path
         Where a/b.dcm becomes a/b.dcm.png; may lie inside `folder`.
+    key : str, optional
+        A secret of your own: with the same one, a patient has the same pseudonym in every call.
 
     Returns
     -------
     DataFrame
-        One row a DICOM file, by name: file (below `folder`), png (its path, or None) and problem
-        ("", or a sentence).
+        One row a DICOM file, by name: file (below `folder`), png (its path, or None), problem
+        ("", or a sentence) and patient (a pseudonym of PatientID, HMAC-SHA256 in 16 hexadecimal
+        digits; "" where there is none).
 
     Raises
     ------
@@ -106,6 +114,7 @@ def to_png(folder, target):
         raise ValueError(f"{folder} is no folder with DICOM files; give the one that holds them.")
     if target.resolve() == folder.resolve():  # a PNG could take the place of a file to be read
         raise ValueError(f"{folder} holds the DICOM files; give another folder for the PNGs.")
+    key = key.encode() if key else secrets.token_bytes(32)
     for path in found:
         png, problem = target / f"{path.relative_to(folder)}.png", ""
         try:
@@ -117,8 +126,33 @@ def to_png(folder, target):
             problem = str(error)
         except OSError as error:
             problem = f"{png.name} cannot be written ({error.strerror or error})."
-        rows.append((path.relative_to(folder).as_posix(), None if problem else str(png), problem))
-    return pd.DataFrame(rows, columns=["file", "png", "problem"], dtype=object)
+        file, patient = path.relative_to(folder).as_posix(), _pseudonym(path, key)
+        rows.append((file, None if problem else str(png), problem, patient))
+    rows = pd.DataFrame(rows, columns=["file", "png", "problem", "patient"], dtype=object)
+    _write_labels(rows[rows["png"].notna()], target / "labels.csv")
+    return rows
+
+
+def _pseudonym(path, key):
+    with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
+        options = {"stop_before_pixels": True, "specific_tags": ["PatientID"], "force": True}
+        number = str(_pydicom().dcmread(path, **options).get("PatientID") or "").strip()
+        return number and hmac.new(key, number.encode(), "sha256").hexdigest()[:16]
+    return ""
+
+
+def _write_labels(rows, file):
+    """Write filename, label and patient of what `to_png` has written, unless the file is there."""
+    there = file.exists()
+    if len(rows) and not there:
+        labels = [name.rpartition("/")[0].partition("/")[0] for name in rows["file"]]
+        table = pd.DataFrame({"filename": rows["file"] + ".png", "label": labels})
+        with files.whole(file) as place:  # "?" for what is no UTF-8: no image has such a name
+            table.assign(patient=rows["patient"]).to_csv(place, index=False, errors="replace")
+    print(
+        "Names are removed, but look for some in pixels and file names; patients are told apart by "
+        f"pseudonyms in {file.name}" + (", which was there and stays as it is." if there else ".")
+    )
 
 
 def is_dicom(path):

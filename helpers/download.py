@@ -47,10 +47,23 @@ class DownloadError(Exception):
     """One plain sentence: what is wrong and what to do."""
 
 
-def credentials():
-    """Return "access token", "environment", "kaggle.json" or "Colab secrets"; None without any.
+@contextlib.contextmanager
+def writing(folder):
+    """Turn an OSError of what is written to a folder into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise DownloadError(
+            f"{folder}: cannot be written ({error.strerror or error}); name another "
+            "folder in COURSE_DATA."
+        ) from None
 
-    Colab's are copied to `os.environ`; a kaggle.json open to other users gets mode 600.
+
+def credentials():
+    """Return "access token", "environment", "kaggle.json", "login" or "Colab secrets", or None.
+
+    A login is that of `kaggle auth login`. Colab's are copied to `os.environ`; a .json that others
+    may read gets mode 600.
     """
     for source, _ in _found():
         return source
@@ -69,16 +82,19 @@ def _found():
     config = Path(env("KAGGLE_CONFIG_DIR") or home)
     if sys.platform.startswith("linux") and not config.exists():
         config = Path(env("XDG_CONFIG_HOME") or Path.home() / ".config") / "kaggle"
-    for file in (home / "access_token", home / "access_token.txt", config / "kaggle.json"):
+    places = home / "access_token", home / "access_token.txt", home / "credentials.json"
+    for file in (*places, config / "kaggle.json"):
         with contextlib.suppress(OSError, UnicodeError):
             text[file.name] = file.read_text().strip()
             if os.name != "nt" and file.suffix == ".json" and file.stat().st_mode & 0o077:
                 file.chmod(0o600)
                 print(f"{file}: was open to other users, has mode 600 now")
     key = re.search(r'"key"\s*:\s*"([^"]+)"', text.pop("kaggle.json", ""))
+    login = re.findall(r'"\w+_token"\s*:\s*"([^"]+)"', text.pop("credentials.json", ""))
     found = [("access token", token) for token in (env("KAGGLE_API_TOKEN"), *text.values())]
     found += [("environment", env("KAGGLE_USERNAME") and env("KAGGLE_KEY"))]
-    return [pair for pair in [*found, ("kaggle.json", key and key[1])] if pair[1]]
+    found += [("kaggle.json", key and key[1]), *(("login", token) for token in login)]
+    return [pair for pair in found if pair[1]]
 
 
 def kaggle_archive(slug, folder, competition=False):
@@ -112,12 +128,10 @@ def kaggle_archive(slug, folder, competition=False):
     if zipfile.is_zipfile(archive):  # quick: its table of contents, which comes last, is there
         return archive
     part = archive.with_name(archive.name + ".part")
-    try:
+    with writing(archive.parent):
         part.mkdir(parents=True, exist_ok=True)
         _fetch(slug, part / archive.name, "competitions" if competition else "datasets")
         os.replace(part / archive.name, archive)
-    except OSError as error:
-        raise DownloadError(f"{archive}: cannot be written ({error.strerror or error}).") from None
     shutil.rmtree(part, ignore_errors=True)
     return archive
 
@@ -211,9 +225,10 @@ def unpack(archive, folder, cap=30e9, check=None):
     part = folder.with_name(folder.name + ".part")
     if folder.is_dir() and any(folder.iterdir()):
         return folder
-    try:
-        shutil.rmtree(part, ignore_errors=True)  # left by a run that was killed
+    shutil.rmtree(part, ignore_errors=True)  # left by a run that was killed
+    with writing(folder.parent):
         part.mkdir(parents=True)
+    try:
         with zipfile.ZipFile(archive) as source:
             files = _files(source)
             # Of no member does zipfile give out more bytes than the size declared here.

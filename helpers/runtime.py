@@ -86,7 +86,7 @@ def gpu():
 
 def data_root():
     """Return the folder where archives and images live, `COURSE_DATA` or the course's data/."""
-    return Path(os.environ.get("COURSE_DATA", ROOT / "data"))
+    return Path(os.environ.get("COURSE_DATA", ROOT / "data")).expanduser().absolute()
 
 
 def build_root():

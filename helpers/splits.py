@@ -9,11 +9,15 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
+from helpers.datasets.own import listed
 from helpers.runtime import SEED
 
 
 def by_patient(table, share=0.2, seed=SEED):
     """Split by patient: all images of one patient, and all copies of one file, stay together.
+
+    An image whose group is missing (None, NaN) is a patient of its own. Files with two labels are
+    printed.
 
     Parameters
     ----------
@@ -35,9 +39,13 @@ def by_patient(table, share=0.2, seed=SEED):
     ValueError
         When `share` is outside 0..0.5 or there are too few patients or images.
     """
+    return _divided(table, with_copies(table), share, seed)
+
+
+def _divided(table, groups, share, seed):
     if not 0 < share <= 0.5:
         raise ValueError(f"share is {share}: choose a share of images above 0 and up to 0.5.")
-    folds, groups = round(1 / share), with_copies(table)
+    folds = round(1 / share)
     if groups.nunique() < folds:
         raise ValueError(
             f"{groups.nunique()} patients are too few to set {share:.0%} of the images apart."
@@ -68,14 +76,16 @@ def course_split(table, share=0.2, seed=SEED):
     if both.any():
         print(f"{both.sum():,} images of patients who are also in test are left out of train.")
     test = table[tested].reset_index(drop=True)
-    train, validation = by_patient(table[~tested & ~both], share, seed)
+    rest = ~tested & ~both
+    train, validation = _divided(table[rest], patients[rest], share, seed)
     check_apart(train, validation, test)
     return train, validation, test
 
 
 def share_leaked(train, validation):
     """Return the share of validation images whose patient is also in train, 0..1."""
-    return float(validation["group"].isin(set(train["group"])).mean())
+    patients = _patients(pd.concat([train, validation]))
+    return float(patients[len(train) :].isin(set(patients[: len(train)])).mean())
 
 
 def check_apart(*parts):
@@ -87,7 +97,7 @@ def check_apart(*parts):
         With the names of some that are shared.
     """
     joined = pd.concat(parts, keys=range(len(parts)), names=["part", None]).reset_index("part")
-    for what, column in (("patient", joined["group"]), ("file", content(joined))):
+    for what, column in (("patient", _patients(joined)), ("file", content(joined))):
         shared = joined.groupby(column.to_numpy())["part"].nunique()
         shared = shared[shared > 1].index.tolist()
         if shared:
@@ -114,17 +124,32 @@ def content(table):
 def with_copies(table):
     """Return the patient of every image, patients that share an identical file merged.
 
+    Files that have more than one label are printed.
+
     Returns
     -------
     Series
-        As column group, where merged patients have the name of the one that comes first.
+        As column group, where merged patients have the name of the one that comes first; the path
+        where the group is missing.
     """
-    patients, names = pd.factorize(table["group"])
-    files, contents = pd.factorize(content(table))
+    known, contents = _patients(table), content(table)
+    labels = table["label"].groupby(contents.to_numpy()).transform("nunique")
+    twice = table[labels > 1].groupby(contents[labels > 1], sort=False)["path"].first()
+    if len(twice):
+        names = [Path(path).name for path in twice]
+        print(f"{listed(names, 'file has two labels', 'files have two labels')}: correct that.")
+    patients, names = pd.factorize(known)
+    files, contents = pd.factorize(contents)
     size = len(names) + len(contents)
     links = coo_matrix((np.ones(len(table)), (patients, len(names) + files)), shape=(size, size))
     merged = connected_components(links, directed=False)[1][patients]
-    return table.groupby(merged)["group"].transform("first")
+    return known.groupby(merged).transform("first")
+
+
+def _patients(table):
+    """Return the column group, or text with the path in its place where some are missing."""
+    known = table["group"].notna()
+    return table["group"] if known.all() else table["group"].astype(str).where(known, table["path"])
 
 
 def _digest(path):

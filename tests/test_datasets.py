@@ -1,5 +1,6 @@
 """Archives in the layouts of FACTS become tables: right labels, patients and splits."""
 
+import re
 import zipfile
 
 import pandas as pd
@@ -26,9 +27,9 @@ def unpacked(folder, names, texts=None):
 def home(tmp_path, monkeypatch):
     """A data folder of one's own, and fetch without a memory."""
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
-    datasets.fetch.cache_clear()
+    datasets._fetched.cache_clear()
     yield tmp_path / "data"
-    datasets.fetch.cache_clear()
+    datasets._fetched.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -132,9 +133,9 @@ def test_vietai_has_several_labels_and_unlabelled_images(tmp_path):
     assert table.loc["unlabelled", "path"].endswith("c.jpg")
 
 
-def chest_archive(path, classes=("NORMAL", "PNEUMONIA")):
+def chest_archive(path, classes=("NORMAL", "PNEUMONIA"), less=None):
     with zipfile.ZipFile(path, "w") as archive:
-        for split in ("train", "val", "test"):
+        for split in {"train", "val", "test"} - {less}:
             for label in classes:
                 for n in range(3):
                     member = f"chest_xray/{split}/{label}/IM-{n:04d}-{split}.jpeg"
@@ -145,13 +146,107 @@ def chest_archive(path, classes=("NORMAL", "PNEUMONIA")):
 def test_own_archive_of_fewer_images_passes_with_a_note(home, tmp_path, capsys):
     archive = chest_archive(tmp_path / "mine.zip")
     folder = datasets.fetch("chest_xray", str(archive))
-    assert folder == home / "chest_xray" / "mine"
+    assert re.fullmatch("mine-[0-9a-f]{8}", folder.name) and folder.parent == home / "chest_xray"
     assert len(datasets.table("chest_xray", folder)) == 18
     assert "3 of 1,341 images" in capsys.readouterr().out
     archive.unlink()
     with pytest.raises(OSError):  # gone, and fetch without memory must look at it
-        datasets.fetch.cache_clear()
+        datasets._fetched.cache_clear()
         datasets.fetch("chest_xray", str(archive))
+
+
+@pytest.mark.parametrize("name", ["sample.zip", "kaggle.zip", "chest_xray-sample.zip"])
+def test_an_archive_may_have_any_name(home, tmp_path, name):
+    folders = set()
+    for n, classes in enumerate([("NORMAL", "PNEUMONIA"), ("PNEUMONIA", "NORMAL", "other")]):
+        (tmp_path / str(n)).mkdir()
+        folder = datasets.fetch("chest_xray", str(chest_archive(tmp_path / str(n) / name, classes)))
+        assert not datasets.is_sample(datasets.table("chest_xray", folder))
+        folders.add(folder)
+    assert len(folders) == 2
+    assert not folders & {home / "chest_xray" / "sample", home / "chest_xray" / "kaggle"}
+
+
+@pytest.mark.parametrize("first", ["{}", "./{}", "archive/{}", "archive\\{}", "archive/./{}"])
+def test_an_archive_may_be_zipped_anyhow(home, tmp_path, first):
+    members = [
+        (f"chest_xray/{s}/{c}/{s}1.jpeg", s + c)
+        for s in ("train", "val", "test")
+        for c in ("NORMAL", "PNEUMONIA")
+    ]
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for member, text in members:
+            (info := zipfile.ZipInfo("x")).filename = first.format(
+                member.replace("/", "\\") if "\\" in first else member
+            )
+            archive.writestr(info, picture() + text.encode())
+    assert (
+        len(datasets.table("chest_xray", datasets.fetch("chest_xray", str(tmp_path / "mine.zip"))))
+        == 6
+    )
+
+
+def test_vietais_table_may_lie_deeper(tmp_path):
+    header = ",".join(["filename", *layouts.RETINA_LABELS])
+    text = {"top/train.csv": f"{header}\na.jpg,0,1,1,0,0,0,0\n"}
+    unpacked(tmp_path, ["top/train/train/a.jpg", "top/test/test/c.jpg"], text)
+    assert len(datasets.table("vietai_retina", tmp_path)) == 2
+
+
+@pytest.mark.parametrize("absent", ["train", "val", "test"])
+def test_the_makers_archive_has_no_val(home, tmp_path, capsys, absent):
+    archive = chest_archive(tmp_path / "ChestXRay2017.zip", less=absent)
+    if absent != "val":
+        with pytest.raises(download.DownloadError, match=f"{absent}/NORMAL holds no images"):
+            datasets.fetch("chest_xray", str(archive))
+        return
+    folder = datasets.fetch("chest_xray", str(archive))
+    assert set(datasets.table("chest_xray", folder)["split"]) == {"train", "test"}
+    assert "chest_xray: it has no folder val, as the makers' own" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("below", ["sample", "masks", "chest_xray/sample"])
+def test_only_what_is_below_the_data_folder_is_drawn(home, tmp_path, below):
+    rows = pd.DataFrame({"path": [str(tmp_path / below / "a.png")]})
+    assert not datasets.is_sample(rows)
+    assert datasets.is_sample(rows.assign(path=str(home / "chest_xray" / "sample" / "a.png")))
+
+
+def test_a_relative_data_folder(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COURSE_DATA", "sample/data")
+    for place, value in (("sample", 0), ("sample-masks", 5)):
+        file = tmp_path / "sample/data/chest_xray" / place / f"train/a.png{'.png' * (value > 0)}"
+        file.parent.mkdir(parents=True)
+        Image.new("L", (4, 4), value).save(file)
+    rows = pd.DataFrame({"path": ["sample/data/chest_xray/sample/train/a.png"]})
+    assert datasets.is_sample(rows)
+    found = [datasets.masks(rows, name)[0].all() for name in ("lesion", "lungs", "marker")]
+    assert found == [True, False, True]
+
+
+def test_a_source_changed_in_a_running_kernel(home, tmp_path, monkeypatch):
+    first, second = chest_archive(tmp_path / "a.zip"), chest_archive(tmp_path / "b.zip")
+    found = []
+    for archive, data in ((first, "data"), (second, "data"), (first, "data"), (first, "else")):
+        monkeypatch.setenv("COURSE_SOURCE", str(archive))
+        monkeypatch.setenv("COURSE_DATA", str(tmp_path / data))
+        found.append(datasets.fetch("chest_xray").relative_to(tmp_path).as_posix())
+    assert [re.sub("-.*", "", name) for name in found] == [
+        "data/chest_xray/a",
+        "data/chest_xray/b",
+        "data/chest_xray/a",
+        "else/chest_xray/a",
+    ]
+
+
+def test_a_data_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "file"))
+    archive = chest_archive(tmp_path / "mine.zip")
+    for source in ("sample", str(archive)):
+        with pytest.raises(download.DownloadError, match=r"cannot be written \(.*in COURSE_DATA\."):
+            datasets.fetch("chest_xray", source)
 
 
 def test_an_empty_class_is_never_put_in_place(home, tmp_path):
@@ -159,14 +254,14 @@ def test_an_empty_class_is_never_put_in_place(home, tmp_path):
     for _ in range(2):  # the second call must not find a folder that the first left behind
         with pytest.raises(download.DownloadError, match="PNEUMONIA holds no images"):
             datasets.fetch("chest_xray", str(archive))
-    assert not (home / "chest_xray" / "half").exists()
+    assert not list((home / "chest_xray").glob("half*"))
 
 
 def test_auto_takes_a_real_archive_in_data(home):
     home.mkdir()
     chest_archive(home / "chest-xray-pneumonia.zip")
     assert datasets.archive("chest_xray", "auto").name == "chest-xray-pneumonia.zip"
-    assert datasets.fetch("chest_xray", "auto") == home / "chest_xray" / "chest-xray-pneumonia"
+    assert datasets.fetch("chest_xray", "auto").name.startswith("chest-xray-pneumonia-")
 
 
 def test_in_colab_a_failed_download_falls_back_to_the_sample(home, monkeypatch, capsys):
@@ -184,7 +279,7 @@ def test_what_kaggle_sent_is_used_when_its_archive_is_gone(home):
     kaggle = home / "chest_xray" / "kaggle"
     kaggle.mkdir(parents=True)
     assert datasets.fetch("chest_xray", "auto") == kaggle
-    datasets.fetch.cache_clear()
+    datasets._fetched.cache_clear()
     assert datasets.fetch("chest_xray", "kaggle") == kaggle
 
 

@@ -1,5 +1,6 @@
 """DICOM files become what a viewer shows, or one sentence says why not."""
 
+import hmac
 import importlib.util
 import os
 import sys
@@ -13,7 +14,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from helpers import dicom
+from helpers import datasets, dicom
 
 CARRIED = Path(pydicom.__file__).parent / "data" / "test_files"  # real files of many makers
 FILES = sorted(path for path in CARRIED.rglob("*") if path.is_file() and dicom.is_dicom(path))
@@ -222,12 +223,12 @@ def test_to_png_goes_on_after_what_it_cannot_read(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *names: renamed.append(names) or replace(*names))
     for _ in range(2):  # the PNGs of the first time are not taken for DICOM
         table = dicom.to_png(folder, folder / "png")
-    assert list(table.columns) == ["file", "png", "problem"]
+    assert list(table.columns) == ["file", "png", "problem", "patient"]
     assert table.file.tolist() == "a.dcm a.dicom b/broken.dcm b/c/noending d.DCM z.dcm".split()
     bad = table.iloc[[2, 5]]
     assert bad.png.tolist() == [None, None] and "broken.dcm is cut off" in bad.problem[2]
     assert "z.dcm.png cannot be written" in bad.problem[5]
-    for name, png, problem in table.drop(bad.index).itertuples(index=False):
+    for name, png, problem, _ in table.drop(bad.index).itertuples(index=False):
         assert png == str(folder / "png" / f"{name}.png") and problem == ""
         with Image.open(png) as image:
             assert image.format == "PNG" and (np.array(image) == dicom.read(folder / name)).all()
@@ -235,6 +236,42 @@ def test_to_png_goes_on_after_what_it_cannot_read(tmp_path, monkeypatch):
         assert len(places) == 2  # a kill leaves no half PNG
         assert all(place.parent.suffix == ".part" for place in places)
     assert not list(folder.rglob("*.part"))
+
+
+def test_to_png_keeps_patients_apart_without_their_names(tmp_path, capsys):
+    folder, pixels = tmp_path / "scans", np.eye(8, dtype=np.uint8)
+    for n, name in enumerate(("sick/a.dcm", "sick/in/b, c.dcm", "well/d.dcm", "well/e.dcm")):
+        write(folder / name, pixels + np.uint8(n), PatientID=["MEYER 07", "MEYER 07", "8", ""][n])
+    (folder / "well" / "broken.dcm").write_bytes(b"")
+    table = dicom.to_png(folder, tmp_path / "png", key="secret")
+    first = hmac.new(b"secret", b"MEYER 07", "sha256").hexdigest()[:16]
+    assert table["patient"][:2].tolist() == [first] * 2 and table["patient"][4] == ""
+    assert table["patient"].nunique() == 3
+    written = (tmp_path / "png" / "labels.csv").read_text()
+    assert (
+        written.startswith("filename,label,patient\nsick/a.dcm.png,sick,")
+        and "broken" not in written
+    )
+    assert not any(b"MEYER" in path.read_bytes() for path in tmp_path.rglob("*.[pc][ns][gv]"))
+    assert capsys.readouterr().out == (
+        "Names are removed, but look for some in pixels and file names; patients are told apart by "
+        "pseudonyms in labels.csv.\n"
+    )
+    rows = datasets.own_images(tmp_path / "png")
+    assert rows["label"].tolist() == ["sick", "sick", "well", "well"]
+    assert rows["group"].tolist() == [*table["patient"][[0, 1, 3]], rows["path"][3]]
+    capsys.readouterr()
+    again = dicom.to_png(folder, tmp_path / "png")  # a key of its own
+    assert again["patient"][0] != first and again["patient"][0] == again["patient"][1]
+    assert (tmp_path / "png" / "labels.csv").read_text() == written
+    said = "pseudonyms in labels.csv, which was there and stays as it is.\n"
+    assert capsys.readouterr().out.endswith(said)
+
+
+def test_to_png_knows_no_class_of_what_lies_in_the_folder_itself(tmp_path):
+    write(tmp_path / "a.dcm", np.eye(8, dtype=np.uint8))
+    assert dicom.to_png(tmp_path, tmp_path / "png")["patient"].tolist() == [""]
+    assert (tmp_path / "png" / "labels.csv").read_text().splitlines()[1] == "a.dcm.png,,"
 
 
 def test_to_png_needs_a_folder_with_dicom(tmp_path):

@@ -338,6 +338,10 @@ def test_sources_in_the_clients_order(home, monkeypatch):
         assert credentials() == "kaggle.json"
     (home / ".kaggle").mkdir()
     assert credentials() is None
+    login = f'{{"refresh_token": "{SECRET}", "access_token": "{TOKEN}", "scopes": []}}'
+    (home / ".kaggle" / "credentials.json").write_text(login)
+    assert credentials() == "login"
+    assert download._explain(f"{SECRET} and {TOKEN} fail")[1] == "*** and *** fail"
     (home / ".kaggle" / "kaggle.json").write_text(legacy)
     assert credentials() == "kaggle.json"
     monkeypatch.setenv("KAGGLE_USERNAME", "someone")

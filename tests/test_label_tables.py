@@ -53,6 +53,8 @@ def read(folder, text):
         ",ID,risk,DR\n0,07,1,0\n1,b,0,1\n",
         "ID,risk,DR\n07,1.0,0.0\nb,0.0,1.0\n",
         "DR,ID,risk\n0,./07,1\n1,b,0\n",
+        "sep=;\nID;risk;DR\n07;1;0\nb;0;1\n",
+        '\ufeff"sep=,"\r\nID,risk,DR\r\n07,1,0\r\nb,0,1\r\n',
     ],
 )
 def test_one_table_however_it_is_written(tmp_path, text):
@@ -122,6 +124,8 @@ FAULTS = {
     "a wrong place: correct it.",
     '\n\nID,risk,DR\n\n"1,1,0\n': "t.csv, line 5: a quotation mark is not closed or in a wrong "
     "place: correct it.",
+    "sep=;\nID;risk;DR\n1;2;0\n": "t.csv, line 3 (ID 1): risk is '2', but a label is 0 or 1: "
+    "correct it.",
     "\nID,risk,DR\n\n1,1,0,1,\n": "t.csv, line 4: it has 4 values for 3 columns: put a value that "
     "holds a comma in quotation marks.",
     'ID,risk,"DR\n1,1,0\n': "t.csv, line 1: a quotation mark is not closed or in a wrong place: "
@@ -308,10 +312,10 @@ def test_a_fault_in_an_archive_is_told_as_it_is(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
         archive.writestr(CSV, "ID,Disease_Risk\n1,3\n")
         archive.writestr(f"{TOP}/Training/1.png", b"an image")
-    datasets.fetch.cache_clear()
+    datasets._fetched.cache_clear()
     with pytest.raises(download.DownloadError) as told:
         datasets.fetch("rfmid", str(tmp_path / "mine.zip"))
-    datasets.fetch.cache_clear()
+    datasets._fetched.cache_clear()
     assert str(told.value) == (
         "RFMiD_Training_Labels.csv, line 2 (ID 1): Disease_Risk is '3', but a label is 0 or 1: "
         "correct it."

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -81,10 +82,63 @@ def test_patients_in_labels_csv(tmp_path, capsys):
     csv = "patient,filename,label\n01,a.png,x\n1,b.png,x\n01,c.png,y\n,d.png,y\n"
     folder = filled(tmp_path, "a.png", "b.png", "c.png", "d.png", csv=csv)
     groups = datasets.own_images(folder)["group"].tolist()
-    assert groups == ["01", "1", "01", str(folder / "d.png")]
-    said = "1 image has no known patient, d.png: counted as one patient per image.\n"
-    assert capsys.readouterr().out == said
+    assert groups == ["01", "01", "01", str(folder / "d.png")]
+    assert capsys.readouterr().out == (
+        "labels.csv: 01 and 1 count as one patient, and so do all numbers written in two ways.\n"
+        "1 image has no known patient, d.png: counted as one patient per image.\n"
+    )
     assert datasets.own_images(folder, "[abcd]")["group"].tolist() == ["a", "b", "c", "d"]
+
+
+def patients(folder, column, ids):
+    """Return the groups of four images whose labels.csv has ids in a column."""
+    filled(folder, "0.png", "1.png", "2.png", "3.png")
+    rows = "".join(f"{n}.png,{'ab'[n % 2]},{text}\n" for n, text in enumerate(ids))
+    filled(folder, csv=f"filename,label,{column}\n{rows}")
+    return datasets.own_images(folder)["group"].tolist()
+
+
+@pytest.mark.parametrize("column", ["Patient", "patient_id", "PatientNumber", "SUBJECT ID"])
+def test_the_column_of_the_patient(tmp_path, capsys, column):
+    assert patients(tmp_path, column, "7788") == ["7", "7", "8", "8"]
+    assert capsys.readouterr().out == f"labels.csv: the patient is in the column {column}.\n"
+
+
+def test_two_columns_of_the_patient(tmp_path):
+    with pytest.raises(ValueError) as told:
+        patients(tmp_path, "Patient,subject", ["7,1", "7,2", "8,3", "8,4"])
+    assert str(told.value) == (
+        "labels.csv has the columns Patient and subject: rename the one that tells the patient to "
+        "patient."
+    )
+    groups = patients(tmp_path, "subject,patient", ["1,7", "2,7", "3,8", "4,8"])
+    assert groups == ["7", "7", "8", "8"]
+
+
+def test_a_column_that_could_be_the_patient(tmp_path, capsys):
+    assert len(set(patients(tmp_path, "Case no", "7788"))) == 4
+    hint = " If the column Case no tells them, rename it to patient.\n"
+    assert capsys.readouterr().out == ALONE.replace("\n", hint)
+
+
+@pytest.mark.parametrize("text", ["nan", "NA", "n/a", "None", "NULL", "Unknown", "unk", "?", "-"])
+def test_unknown_patients_stand_alone(tmp_path, capsys, text):
+    groups = patients(tmp_path, "patient", [text, text, "", "8"])
+    assert groups == [*(str(tmp_path / f"{n}.png") for n in range(3)), "8"]
+    assert capsys.readouterr().out.startswith("3 images have no known patient, 0.png first")
+
+
+def test_rounded_patients_stand_alone(tmp_path, capsys):
+    groups = patients(tmp_path, "patient", ["9.91214E+15", "9.9e+15", "1e3", "1e3"])
+    assert groups == [str(tmp_path / "0.png"), str(tmp_path / "1.png"), "1e3", "1e3"]
+    said = "2 patients are rounded numbers, 9.91214E+15 first: write the column as text, for Excel"
+    assert capsys.readouterr().out.startswith(said)
+
+
+def test_the_patient_is_a_folder(tmp_path):
+    names = ["sick/p1/1.png", "sick/p1/2.png", "well/p2/1.png", "well/3.png"]
+    table = datasets.own_images(filled(tmp_path, *names), r"^[^/]+/([^/]+)/")
+    assert table["group"].tolist() == ["p1", "p1", str(tmp_path / "well/3.png"), "p2"]
 
 
 @pytest.mark.parametrize(
@@ -160,16 +214,105 @@ def test_one_class(tmp_path):
     refused(tmp_path, "Every image has the label x: add images of another class.")
 
 
-def test_folders_of_a_split_are_no_classes(tmp_path):
-    filled(tmp_path, "Train/sick/a.png", "Train/well/b.png", "test/well/c.png")
+@pytest.mark.parametrize("above", ["", "chest_xray/"])
+def test_folders_of_a_split_are_no_classes(tmp_path, capsys, above):
+    names = ["Training_Set/sick/a.png", "Training_Set/well/b.png", "testing 1/well/c.png"]
+    filled(tmp_path, *(above + name for name in names))
+    table = datasets.own_images(tmp_path)
+    assert table["label"].tolist() == ["sick", "well", "well"]
+    assert table["split"].tolist() == ["train", "train", "test"]
+    assert capsys.readouterr().out == ALONE
+    filled(tmp_path / above / "again", *names)
+    filled(tmp_path, "chest_xray/validation-data/sick/d.png")
+    assert datasets.own_images(tmp_path)["split"].tolist().count("train") == 2
+    assert capsys.readouterr().out == "3 files are second copies, a.png first: left out.\n" + ALONE
+
+
+def test_a_class_above_the_parts(tmp_path):
+    filled(tmp_path, "sick/train/a.png", "well/train/b.png", "well/test/c.png")
+    table = datasets.own_images(tmp_path)
+    assert table["label"].tolist() == ["sick", "well", "well"]
+    assert table["split"].tolist() == ["train", "test", "train"]
+
+
+def test_a_class_that_is_called_as_a_part_may_be(tmp_path):
+    filled(tmp_path, "test/a.png", "control/b.png")
+    assert datasets.own_images(tmp_path)["label"].tolist() == ["control", "test"]
+
+
+UNCLEAR = {
+    ("Train/a.png", "test/b.png"): "no folders named after classes in them",
+    ("train/sick/a.png", "train/well/b.png", "well/c.png"): "c.png is in no folder of a class in "
+    "one of them",
+    ("sick/test 1/x/a.png", "well/test 1/y/b.png"): "the folders above and below them differ (x "
+    "first)",
+}
+
+
+@pytest.mark.parametrize("names", UNCLEAR)
+def test_folders_that_cannot_be_told_apart(tmp_path, names):
+    tops = ", ".join(sorted({name.partition("/")[0] for name in names}))
     refused(
-        tmp_path,
-        f"The folders in {tmp_path} are parts of a split (Train, test), not classes: give the path "
-        "of one of them.",
+        filled(tmp_path, *names),
+        f"The folders in {tmp_path} ({tops}) hold the parts of a split, but {UNCLEAR[names]}: put "
+        "every image into a folder named after its class, as in train/sick, or rename what is no "
+        "part.",
     )
-    assert len(datasets.own_images(tmp_path / "Train")) == 2
-    filled(tmp_path, "well/c.png")  # then test is just a name
-    assert set(datasets.own_images(tmp_path)["label"]) == {"Train", "test", "well"}
+
+
+MASKED = {
+    "beside": ("sick/b (1).png", "sick/b (1)_mask.png", "sick/b (1)_mask_1.png", "well/c.png"),
+    "below": ("sick/images/1.png", "sick/Masks/9.png", "well/images/2.png", "well/masks/2.png"),
+    "apart": ("sick/1.png", "well/2.png", "segmentation/1.png", "segmentation/2_mask.png"),
+    "parts": ("train/sick/1.png", "train/well/2.png", "train/masks/1.png", "train/masks/2.png"),
+}
+
+
+@pytest.mark.parametrize("names", MASKED.values(), ids=MASKED)
+def test_masks_are_no_images(tmp_path, capsys, names):
+    table = datasets.own_images(filled(tmp_path, *names))
+    assert table["label"].tolist() == ["sick", "well"]
+    kept = [os.path.relpath(path, tmp_path) for path in table["path"]]
+    assert not re.search("mask|seg", " ".join(kept), re.IGNORECASE)
+    assert re.match(
+        r"2 files are masks, \S+( \(1\)_mask)?.png first: left", capsys.readouterr().out
+    )
+
+
+def test_a_class_of_faces_with_masks(tmp_path):
+    names = ["mask/a1.png", "mask/a2_mask.png", "mask/b1.png", "none/b1.png", "none/no_mask.png"]
+    assert len(datasets.own_images(filled(tmp_path, *names))) == 5  # one name in both is chance
+
+
+def test_linked_folders_count_once(tmp_path):
+    home, other = filled(tmp_path / "mine", "well/a.png"), filled(tmp_path / "other", "in/b.png")
+    (home / "sick").symlink_to(other / "in")
+    (home / "0 again").symlink_to(home / "well")
+    (home / "z circle").symlink_to(home)
+    (other / "in" / "up").symlink_to(other)
+    table = datasets.own_images(home)
+    assert table["path"].tolist() == [str(home / "sick/b.png"), str(home / "well/a.png")]
+
+
+@pytest.mark.parametrize("disk, table", [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", None)])
+def test_one_name_in_two_forms(tmp_path, capsys, disk, table):
+    names = [unicodedata.normalize(disk, name) for name in ("müde/ä.png", "wach/ö.png")]
+    csv = table and unicodedata.normalize(table, "filename,label\nmüde/ä.png,müde\nwach/ö.png,x")
+    rows = datasets.own_images(filled(tmp_path, *names, csv=csv))
+    assert rows["path"].tolist() == [str(tmp_path / name) for name in names]
+    assert rows["label"][0] == "m\N{LATIN SMALL LETTER U WITH DIAERESIS}de"
+    assert capsys.readouterr().out == ALONE
+
+
+def test_names_that_are_no_utf8(tmp_path, capsys):
+    filled(tmp_path, "sick/a.png", "well/b.png")
+    for name in (b"sick/M\xfcller.png", b"\xe4/c.png"):
+        place = os.fsencode(tmp_path) + b"/" + name
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        Path(os.fsdecode(place)).write_bytes(encoded())
+    assert len(datasets.own_images(tmp_path)) == 2
+    said = "2 names are no UTF-8, \\xe4 first: left out, so rename it.\n"
+    assert capsys.readouterr().out == said + ALONE
 
 
 @pytest.mark.parametrize("pattern", ["(", r"[a-", "*", r"(\d+"])

@@ -61,6 +61,29 @@ def test_shared_patient_or_file_is_refused(tmp_path):
         splits.check_apart(table[:1], table[1:].assign(group="a"))
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+@pytest.mark.parametrize("known", [1, "p1"])
+def test_images_without_a_patient_stand_alone(tmp_path, missing, known):
+    table = write_table(tmp_path, [missing] * 20 + [known] * 3 + [2] * 3)
+    merged = splits.with_copies(table)
+    assert merged[:20].tolist() == table["path"][:20].tolist() and merged.nunique() == 22
+    one, two = splits.by_patient(table)
+    splits.check_apart(one, two)
+    assert len(one) + len(two) == 26 and splits.share_leaked(one, two) == 0
+    assert splits.share_leaked(table[:22], table[22:23]) == 1
+    train, validation, test = splits.course_split(table.assign(split=["test"] * 5 + ["train"] * 21))
+    assert len(train) + len(validation) == 21
+
+
+def test_files_with_two_labels_are_said_once(tmp_path, capsys):
+    table = write_table(tmp_path, range(40), [b"%02d" % (n % 38) for n in range(40)])
+    splits.by_patient(table)  # 0 and 38, 1 and 39 are the same, and differ in their labels
+    said = "2 files have two labels, 0.jpeg first: correct that.\n"
+    assert capsys.readouterr().out == said
+    splits.course_split(table.assign(split=["train"] * 30 + ["test"] * 10))
+    assert capsys.readouterr().out.count("labels") == 1
+
+
 def test_shares_of_the_labels_are_kept(tmp_path):
     rng = np.random.default_rng(0)
     table = write_table(tmp_path, rng.integers(0, 150, 400))

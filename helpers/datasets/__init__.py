@@ -6,6 +6,7 @@ folder).
 """
 
 import functools
+import hashlib
 import zipfile
 from pathlib import Path
 
@@ -64,7 +65,6 @@ def archive(name, source=None):
     return _sample(name)
 
 
-@functools.cache
 def fetch(name, source=None):
     """Bring a data set to disk, unpacked and checked, once, and return its folder.
 
@@ -76,23 +76,28 @@ def fetch(name, source=None):
     Returns
     -------
     pathlib.Path
-        data/<name>/<archive>.
+        data/<name>/sample, data/<name>/kaggle, or data/<name>/<archive>-<digest of its contents>.
 
     Raises
     ------
     helpers.download.DownloadError
         With one sentence that says what is wrong and what to do.
     """
-    home = runtime.data_root()
+    return _fetched(name, source or runtime.source(), runtime.data_root())
+
+
+@functools.cache
+def _fetched(name, source, home):
     folder = home / name / "kaggle"
-    if folder.is_dir() and (source or runtime.source()) in ("auto", "kaggle"):
+    if folder.is_dir() and source in ("auto", "kaggle"):
         return folder  # its archive may have been deleted since, to save room
-    packed = archive(name, source)
-    if packed.name == f"{name}-sample.zip":
+    packed, archives = archive(name, source), home / "archives"
+    if packed.resolve() == (archives / f"{name}-sample.zip").resolve():
         download.unpack(_masks_of(packed), home / name / "sample-masks")
         return download.unpack(packed, home / name / "sample")
-    if packed.parent != home / "archives":
-        folder = home / name / packed.stem
+    kaggles = archives / f"{REGISTRY[name].slug.split('/')[-1]}.zip"
+    if packed.resolve() != kaggles.resolve():
+        folder = home / name / f"{packed.stem}-{_digest(packed)}"
     return download.unpack(packed, folder, check=functools.partial(_compare, name))
 
 
@@ -132,8 +137,14 @@ def _not_empty(rows, name, folder):
 
 
 def is_sample(rows):
-    """Tell whether a table's images are drawn ones."""
-    return "sample" in Path(rows["path"].iloc[0]).parts
+    """Tell whether a table's images are drawn ones, by their place in the data folder."""
+    return _place(rows["path"].iloc[0])[1:2] == ("sample",)
+
+
+def _place(path):
+    """Return a path's parts below the data folder: (name, "sample", ...) of a drawn image."""
+    path, home = Path(path).absolute(), runtime.data_root()
+    return path.relative_to(home).parts if path.is_relative_to(home) else ()
 
 
 def masks(rows, mask):
@@ -144,12 +155,10 @@ def masks(rows, mask):
     list of ndarray of bool
         Each [H, W], as large as its image.
     """
-    parts = Path(rows["path"].iloc[0]).parts
-    root = parts.index("sample")
-    bit = archives.mask_names(parts[root - 1]).index(mask)
     found = []
-    for path in rows["path"]:
-        file = Path(*parts[:root], "sample-masks", *Path(path).parts[root + 1 :])
+    for name, _, *inside in map(_place, rows["path"]):
+        file = runtime.data_root().joinpath(name, "sample-masks", *inside)
+        bit = archives.mask_names(name).index(mask)
         found.append((np.asarray(Image.open(f"{file}.png")) >> bit) & 1 == 1)
     return found
 
@@ -165,7 +174,8 @@ def _sample(name):
     packed = runtime.data_root() / "archives" / f"{name}-sample.zip"
     if not (packed.is_file() and _masks_of(packed).is_file()):
         print(f"{name}: drawing the sample, once ...")
-        archives.write(name, packed.parent)
+        with download.writing(packed.parent):
+            archives.write(name, packed.parent)
     return packed
 
 
@@ -180,14 +190,35 @@ def _compare(name, folder):
     except ValueError as error:  # its sentence says what to do, which is not to free some room
         raise download.DownloadError(str(error)) from None
     known = {key: n for key, n in counts(rows, entry).items() if key in entry.counts}
-    for note in download.check_counts(known, entry.counts, name):
+    published = entry.counts
+    if "val" not in set(rows["split"]) and any(split == "val" for split, _ in published):
+        print(
+            f"{name}: it has no folder val, as the makers' own has none: validate on part of train."
+        )
+        published = {key: n for key, n in published.items() if key[0] != "val"}
+    for note in download.check_counts(known, published, name):
         print(note)
 
 
 def _holds(archive, entry):
+    names = [info.filename.replace("\\", "/") for info in _members(archive)]
+    names = [name.removeprefix("./").replace("/./", "/") for name in names]
+    names = [name for name in names if not name.startswith((".", "__MACOSX"))]
+    if len({name.partition("/")[0] for name in names}) == 1:  # one folder around everything
+        names += [name.partition("/")[2] for name in names]
+    return any(name.startswith(entry.sign) for name in names)
+
+
+def _digest(archive):
+    """Return 8 letters that tell archives apart by what they hold."""
+    members = sorted((info.filename, info.CRC, info.file_size) for info in _members(archive))
+    return hashlib.sha256(repr(members).encode()).hexdigest()[:8]
+
+
+def _members(archive):
     try:
         with zipfile.ZipFile(archive) as opened:
-            return any(member.startswith(entry.sign) for member in opened.namelist())
+            return opened.infolist()
     except zipfile.BadZipFile as error:
         raise download.DownloadError(
             f"{archive.name} is not a whole zip archive: download it again."

@@ -74,7 +74,7 @@ def read_covid(folder):
     classes |= {"lung_opacity": "Lung_Opacity", "viral pneumonia": "Viral Pneumonia"}
     rows = []
     for home, names in own.walk(folder):
-        label = classes.get((home.parent if home.name == "images" else home).name.lower())
+        label = classes.get((home.parent if home.name.lower() == "images" else home).name.lower())
         if label:
             rows += [(p, label, p, "train") for p in own.within(home, own.image_names(names))]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -92,19 +92,20 @@ def read_rfmid(folder):
             rows = own.read_labels(file, "ID", ("Disease_Risk",))
             rows["path"] = [str(file.parent / home / f"{n}.png") for n in rows["ID"]]
             rows["label"] = rows["Disease_Risk"].map({0: "normal", 1: "abnormal"})
-            own.report_unnamed(own.images(file.parent / home), rows, file)
+            rows = own.as_on_disk(rows, file.parent / home, file)
             parts.append(rows.assign(group=rows["path"], split=split))
     return own.existing(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame()
 
 
 def read_vietai(folder):
     """List vietai_retina, labels joined by +, and its unlabelled images; patient unknown."""
-    file, home = folder / "train.csv", folder / "train" / "train"
+    file = next(iter(sorted(folder.rglob("train.csv"))), folder / "train.csv")
+    home = file.parent / "train" / "train"
     rows = own.read_labels(file, "filename", RETINA_LABELS)
     rows["path"] = [str(home / name) for name in rows["filename"]]
     present = rows[list(RETINA_LABELS)] == 1
     rows["label"] = ["+".join(present.columns[row]) for row in present.to_numpy()]
-    own.report_unnamed(own.images(home), rows, file)
-    others = [{"path": str(p), "split": "unlabelled"} for p in own.images(folder / "test")]
+    rows = own.as_on_disk(rows, home, file)
+    others = [{"path": str(p), "split": "unlabelled"} for p in own.images(file.parent / "test")]
     rows = pd.concat([own.existing(rows.assign(split="train")), pd.DataFrame(others)])
     return rows.assign(group=rows["path"])
