@@ -186,9 +186,10 @@ def _checked_config(file):
     if not isinstance(config, dict):
         return None, "is no whole .keras file: copy or save it again."
     network = {key: part for key, part in config.items() if key != "compile_config"}
-    what = _unknown(network)
-    ask = "so it is not loaded: ask its maker to save it with layers of Keras only."
-    return config, what and f"holds {what}, {ask}"
+    if what := _unknown(network):
+        ask = "ask its maker to save it with layers of Keras only."
+        return config, f"holds {what}, so it is not loaded: {ask}"
+    return config, None
 
 
 def _unknown(config):

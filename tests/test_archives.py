@@ -36,9 +36,12 @@ def planned(request, tmp_path_factory):
     members += [(member, text.encode()) for member, text in texts]
     members += [(copy(member), data) for member, data in members if copy(member)]
     archives._pack(home / "a.zip", members)
-    # in a folder of this name drawn images lie, which nobody has to look into
-    folder = download.unpack(home / "a.zip", home / "sample")
-    return request.param, jobs, datasets.table(request.param, folder), folder
+    # in such a place drawn images lie, which nobody has to look into
+    folder = download.unpack(home / "a.zip", home / request.param / "sample")
+    with pytest.MonkeyPatch.context() as settings:
+        settings.setenv("COURSE_DATA", str(home))
+        table = datasets.table(request.param, folder)
+    return request.param, jobs, table, folder
 
 
 def test_a_table_has_the_labels_of_the_plan(planned):

@@ -175,7 +175,7 @@ def rows(tmp_path, monkeypatch):
     for n in range(40):
         Image.fromarray(IMAGES[n % 10].astype("uint8")).save(tmp_path / f"{n}.png")
         found.append((str(tmp_path / f"{n}.png"), "ab"[n % 4 == 0]))
-    monkeypatch.setattr(runtime, "ROOT", tmp_path)
+    monkeypatch.setenv("COURSE_BUILD", str(tmp_path))
     monkeypatch.setattr(runtime, "SIZES", {name: (32,) * 3 for name in runtime.SIZES})
     monkeypatch.setattr(runtime, "EPOCHS", {name: (2, 2) for name in runtime.EPOCHS})
     return pd.DataFrame(found, columns=["path", "label"])
@@ -240,13 +240,13 @@ def test_what_lesson_4_keeps_is_what_others_train(rows, tmp_path, monkeypatch, c
                 source.partition("keras.utils.set_random_seed")[0] + "from helpers import runtime"
             )
         exec(source, room)
-    monkeypatch.setattr(runtime, "ROOT", tmp_path / "elsewhere")
+    monkeypatch.setenv("COURSE_BUILD", str(tmp_path / "elsewhere"))
     for name in ("smallnet", "compactnet"):
         trained = recipes.trained(name, rows, rows[::2], ("a", "b"), True)
         assert f"{name}: trained here" in capsys.readouterr().out
-        monkeypatch.setattr(runtime, "ROOT", tmp_path)
+        monkeypatch.setenv("COURSE_BUILD", str(tmp_path))
         kept = checkpoints.load(recipes.kept(name, rows, rows[::2], ("a", "b"), True))
-        monkeypatch.setattr(runtime, "ROOT", tmp_path / "elsewhere")
+        monkeypatch.setenv("COURSE_BUILD", str(tmp_path / "elsewhere"))
         for ours, theirs in zip(kept.get_weights(), trained.get_weights(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
