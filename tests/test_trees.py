@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from archives_made import picture
+from random_cases import MANY
 
 from helpers import datasets
 
 IMAGE = picture("PNG")
-QUICK, SLOW = range(120), range(120, 2120)
+QUICK, SLOW = range(60), range(60, 60 + MANY)
 BOTH = pytest.mark.parametrize("seeds", [QUICK, pytest.param(SLOW, marks=pytest.mark.slow)])
 NAMES = [
     "sick",
