@@ -22,6 +22,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")  # figures go to files
 from experiments import records
 from experiments.accuracy import plan, report, setting
 from experiments.speed.harness import fresh
+from helpers import datasets
 
 WORK = records.FILE.parent.parent / "build" / "results"
 
@@ -90,7 +91,7 @@ def measured(runs, archive, file, work):
                 traceback.print_exc()
             print(f"== {key} FAILED: {error}", flush=True)
             continue
-        _forget(job.name, seed, work / setting.fingerprint(archive))
+        _forget(job.name, seed, work / datasets.fingerprint(Path(archive)))
         print(f"== {key} done after {time.perf_counter() - start:.0f} s", flush=True)
     return failed
 

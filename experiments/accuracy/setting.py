@@ -1,16 +1,14 @@
 """What every experiment is given: an archive and its parts; and how a classifier is judged."""
 
 import contextlib
-import hashlib
 import time
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from helpers import datasets, evaluation, splits
+from helpers import datasets, download, evaluation, splits
 
 NAME = "chest_xray"
 ENTRY = datasets.REGISTRY[NAME]
@@ -47,10 +45,9 @@ def table(archive):
     if not archive.is_file():
         raise ValueError(f"There is no archive {archive.name}: check SOURCE.")
     try:
-        with zipfile.ZipFile(archive) as packed:
-            fits = any(name.startswith(ENTRY.sign) for name in packed.namelist())
-    except zipfile.BadZipFile:
-        raise ValueError(f"{archive.name} is not a whole zip archive: get it again.") from None
+        fits = datasets.holds(archive, ENTRY)
+    except download.DownloadError as error:  # its sentence says what to do
+        raise ValueError(str(error)) from None
     if not fits:
         raise ValueError(f"{archive.name} does not hold the chest X-rays: give SOURCE=PATH.zip.")
     rows = datasets.table(NAME, datasets.fetch(NAME, str(archive.resolve())))
@@ -63,16 +60,10 @@ def opened(archive, work, size=None, epochs=None):
     """Return the setting of an archive; files go below the folder `work`."""
     with contextlib.redirect_stdout(None):  # said once, by the command
         parts = splits.course_split(table(archive))
-    home = Path(work) / fingerprint(archive)  # another archive never goes on with these files
+    # another archive never goes on with these files
+    home = Path(work) / datasets.fingerprint(Path(archive))
     (home / "state").mkdir(parents=True, exist_ok=True)
     return Setting(parts, ENTRY.classes, home, home / "state", size, epochs)
-
-
-def fingerprint(archive):
-    """Return 16 letters that change with the names, sizes and contents in an archive."""
-    with zipfile.ZipFile(archive) as packed:
-        members = sorted((m.filename, m.file_size, m.CRC) for m in packed.infolist())
-    return hashlib.sha256(repr(members).encode()).hexdigest()[:16]
 
 
 def described(archive):
@@ -90,7 +81,7 @@ def described(archive):
         parts = dict(zip(("train", "validation", "test"), splits.course_split(rows), strict=True))
     counts = datasets.counts(rows, ENTRY)
     return {
-        "fingerprint": fingerprint(archive),
+        "fingerprint": datasets.fingerprint(Path(archive)),
         "full": counts == ENTRY.counts,
         "official_test": all(
             counts.get(key) == n for key, n in ENTRY.counts.items() if key[0] == "test"

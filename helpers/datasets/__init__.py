@@ -49,7 +49,7 @@ def archive(name, source=None):
     source = source or runtime.source()
     if source == "auto":
         for path in sorted(home.glob("*.zip")):
-            if _holds(path, entry):
+            if holds(path, entry):
                 return path
         if runtime.in_colab() or (home / name / "kaggle").is_dir():
             try:
@@ -59,7 +59,7 @@ def archive(name, source=None):
     elif source == "kaggle":
         return download.kaggle_archive(entry.slug, home / "archives", entry.competition)
     elif source != "sample":
-        if _holds(Path(source), entry):
+        if holds(Path(source), entry):
             return Path(source)
         print(f"{Path(source).name} does not hold {name}: going on with the drawn sample.")
     return _sample(name)
@@ -97,7 +97,7 @@ def _fetched(name, source, home):
         return download.unpack(packed, home / name / "sample")
     kaggles = archives / f"{REGISTRY[name].slug.split('/')[-1]}.zip"
     if packed.resolve() != kaggles.resolve():
-        folder = home / name / f"{packed.stem}-{_digest(packed)}"
+        folder = home / name / f"{packed.stem}-{fingerprint(packed)[:8]}"
     return download.unpack(packed, folder, check=functools.partial(_compare, name))
 
 
@@ -200,7 +200,14 @@ def _compare(name, folder):
         print(note)
 
 
-def _holds(archive, entry):
+def holds(archive, entry):
+    """Tell whether an archive, a Path, is one of a data set, zipped in whatever way.
+
+    Raises
+    ------
+    helpers.download.DownloadError
+        When it is no whole zip archive.
+    """
     names = [info.filename.replace("\\", "/") for info in _members(archive)]
     names = [name.removeprefix("./").replace("/./", "/") for name in names]
     names = [name for name in names if not name.startswith((".", "__MACOSX"))]
@@ -209,10 +216,10 @@ def _holds(archive, entry):
     return any(name.startswith(entry.sign) for name in names)
 
 
-def _digest(archive):
-    """Return 8 letters that tell archives apart by what they hold."""
-    members = sorted((info.filename, info.CRC, info.file_size) for info in _members(archive))
-    return hashlib.sha256(repr(members).encode()).hexdigest()[:8]
+def fingerprint(archive):
+    """Return 16 letters that change with the names, sizes and contents in an archive, a Path."""
+    members = sorted((info.filename, info.file_size, info.CRC) for info in _members(archive))
+    return hashlib.sha256(repr(members).encode()).hexdigest()[:16]
 
 
 def _members(archive):
