@@ -70,7 +70,10 @@ def own_images(folder, patient=None):
         raise ValueError(f"There are no JPEG or PNG images in {folder}: put some there.")
     if rows["label"].nunique() == 1:
         label = rows["label"].iloc[0]
-        raise ValueError(f"Every image has the label {label}: add images of another class.")
+        raise ValueError(
+            f"Every image has the label {label}: add images of another class, or give the path of "
+            "the folder that the classes are in."
+        )
     rows = rows.assign(group=_patients(rows, folder, pattern))
     return rows[["path", "label", "group", "split"]].sort_values("path", ignore_index=True)
 
