@@ -208,7 +208,7 @@ def test_settings_of_callbacks_are_those_of_now(tmp_path):
     """What a callback has learned is kept, what it was told is not: patience may be raised."""
     away = tf.data.Dataset.from_tensor_slices((X, 1 - Y)).batch(16)
     for epochs, patience in ((2, 2), (30, 5)):
-        stop = keras.callbacks.EarlyStopping("val_loss", patience=patience)
+        stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, min_delta=10)
         words = model(), stream(), away, epochs, tmp_path / "run.keras"
         log = training.fit(*words, callbacks=[stop])
     assert len(log["loss"]) == 6
