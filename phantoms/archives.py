@@ -5,12 +5,11 @@ as unpacking the real thing.
 """
 
 import io
-import multiprocessing
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
 import cv2
+import joblib
 import numpy as np
 from PIL import Image
 
@@ -66,10 +65,10 @@ def write(name, folder, seed=0, workers=2):
     folder.mkdir(parents=True, exist_ok=True)
     jobs, texts, copy = PLANS[name](seed)
     archives = folder / f"{name}-sample.zip", folder / f"{name}-sample-masks.zip"
-    # spawn, not fork: a notebook that has TensorFlow's threads running must not be forked
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
-        drawn = list(pool.map(_draw, jobs, [seed] * len(jobs), chunksize=16))
+    # processes that are not forked, as TensorFlow's threads may be running; and that do not run a
+    # script's lines anew, as Python's own do where a lesson was saved as one
+    draw = joblib.delayed(_draw)
+    drawn = joblib.Parallel(workers, batch_size=16)(draw(job, seed) for job in jobs)
     images = [(job.member, image) for job, (image, _) in zip(jobs, drawn, strict=True)]
     images += [(member, text.encode()) for member, text in texts]
     if name == "covid_radiography":

@@ -1,7 +1,11 @@
 """A drawn archive holds what its plan says, and reading it gives back the plan's labels."""
 
 import io
+import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,3 +131,27 @@ def test_written_archives_are_the_same_each_time(tmp_path, monkeypatch, name):
                 second = copy(job.member)
                 assert packed.read(second) == packed.read(job.member) and second != job.member
     assert len(names) == len(set(names))
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from phantoms import archives
+plan = archives.PLANS["oct2017"]
+archives.PLANS["oct2017"] = lambda seed: (plan(seed)[0][:40], [], lambda member: None)
+print("begun")
+archives.write("oct2017", Path(sys.argv[1]))
+"""
+
+
+def test_a_script_without_a_guard_draws(tmp_path):
+    """As a lesson saved as a script has none: Python's own pool would run each line again."""
+    (tmp_path / "lesson.py").write_text(SCRIPT)
+    run = [sys.executable, str(tmp_path / "lesson.py"), str(tmp_path)]
+    root = str(Path(__file__).resolve().parent.parent)
+    done = subprocess.run(
+        run, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stdout == "begun\n", done.stderr
+    with zipfile.ZipFile(tmp_path / "oct2017-sample.zip") as packed:
+        assert len(packed.namelist()) == 40
