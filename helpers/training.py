@@ -75,11 +75,12 @@ def class_weights(labels):
     Raises
     ------
     ValueError
-        When labels are names or missing.
+        When labels are names, missing, or not counted from 0.
     """
     labels = np.ravel(labels)
     classes = pd.unique(labels)
-    if any(label not in range(1_000_000) for label in classes):
+    counted = all(label in range(1_000_000) for label in classes)
+    if not counted or (len(classes) > 1 and 0 not in classes):
         raise ValueError(
             "Class weights need labels 0, 1, ..., as Keras does: pipelines.encode(labels, classes) "
             "makes them of names."
