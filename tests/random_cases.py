@@ -5,4 +5,4 @@ So many folders and so many tables, a tenth as many networks, a fiftieth as many
 
 import os
 
-MANY = int(os.environ.get("RANDOM_CASES", 400))
+MANY = int(os.environ.get("RANDOM_CASES", 200))
