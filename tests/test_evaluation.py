@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_sentence import sentence
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
@@ -168,36 +169,28 @@ ASKED = {
 }
 
 
-def said(call):
-    with pytest.raises(ValueError) as told:
-        call()
-    sentence = str(told.value)
-    assert sentence.endswith(".") and "\n" not in sentence and ". " not in sentence
-    return sentence
-
-
 @pytest.mark.parametrize("name", ASKED)
 def test_labels_and_scores_that_do_not_fit_are_said(name):
     ask, names = ASKED[name], np.where(WELL, "sick", "normal")
-    assert "write labels == 2" in said(lambda: ask(WELL + 1, SCORES))
-    assert "not -1: write labels == 1," in said(lambda: ask(2 * WELL - 1, SCORES))
-    assert "write labels == 'sick'" in said(lambda: ask(names, SCORES))
-    assert "labels before scores" in said(lambda: ask(SCORES, WELL))
-    assert "labels are missing" in said(lambda: ask(np.where(WELL, 1, np.nan), SCORES))
-    assert "labels are missing" in said(lambda: ask([None, *WELL[1:]], SCORES))
-    assert "scores are missing" in said(lambda: ask(WELL, [np.nan, *SCORES[1:]]))
-    assert "40 labels and 39 scores" in said(lambda: ask(WELL, SCORES[1:]))
-    assert "40 labels and 80 scores" in said(lambda: ask(WELL, np.c_[SCORES, SCORES]))
+    assert "write labels == 2" in sentence(lambda: ask(WELL + 1, SCORES))
+    assert "not -1: write labels == 1," in sentence(lambda: ask(2 * WELL - 1, SCORES))
+    assert "write labels == 'sick'" in sentence(lambda: ask(names, SCORES))
+    assert "labels before scores" in sentence(lambda: ask(SCORES, WELL))
+    assert "labels are missing" in sentence(lambda: ask(np.where(WELL, 1, np.nan), SCORES))
+    assert "labels are missing" in sentence(lambda: ask([None, *WELL[1:]], SCORES))
+    assert "scores are missing" in sentence(lambda: ask(WELL, [np.nan, *SCORES[1:]]))
+    assert "40 labels and 39 scores" in sentence(lambda: ask(WELL, SCORES[1:]))
+    assert "40 labels and 80 scores" in sentence(lambda: ask(WELL, np.c_[SCORES, SCORES]))
     plain = ask(WELL, SCORES)
     for same in (WELL == 1, WELL[:, None].astype("float32"), pd.Series(WELL, index=GROUPS[::-1])):
         assert ask(same, SCORES[:, None]) == plain
 
 
 def test_a_mean_needs_numbers_and_a_group_each():
-    assert "missing" in said(lambda: evaluation.mean_interval([1, np.nan], [0, 1]))
-    assert "missing" in said(lambda: evaluation.mean_interval([], []))
-    assert "not text" in said(lambda: evaluation.mean_interval(["a"], [0]))
-    assert "2 images, but 1 groups" in said(lambda: evaluation.mean_interval([1, 2], [0]))
+    assert "missing" in sentence(lambda: evaluation.mean_interval([1, np.nan], [0, 1]))
+    assert "missing" in sentence(lambda: evaluation.mean_interval([], []))
+    assert "not text" in sentence(lambda: evaluation.mean_interval(["a"], [0]))
+    assert "2 images, but 1 groups" in sentence(lambda: evaluation.mean_interval([1, 2], [0]))
 
 
 def test_an_unknown_patient_is_one_of_its_own():

@@ -5,6 +5,7 @@ Every network is made from a seed, so that what fails fails again: the seed is i
 
 import numpy as np
 import pytest
+from one_sentence import sentence
 from PIL import Image
 from random_cases import MANY
 
@@ -94,14 +95,6 @@ def network(seed):
 def pictures(seed, channels):
     rng = np.random.default_rng(seed)
     return rng.uniform(0, 255, (3, SIZE, SIZE, channels)).astype("float32")
-
-
-def sentence(call):
-    with pytest.raises(ValueError) as told:
-        call()
-    said = str(told.value)
-    assert said.endswith(".") and "\n" not in said and ". " not in said
-    return said
 
 
 def plain_gradcam(model, x, wanted):
