@@ -277,4 +277,4 @@ def test_a_run_outlives_its_runtime_on_the_drive(colab):
         f"run.keras: fetched from {folder}\n"
         "run.keras: 2 epochs were done before, going on with epoch 3 of 4\n4\n"
     )
-    assert (colab.content / "course/build/models/tiny/run.keras").is_file()
+    assert len(list(colab.content.glob("course/build/models/tiny/*/run.keras"))) == 1
